@@ -1,0 +1,13 @@
+//! Generates Rust from `proto/`, without protoc.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo::rerun-if-changed=proto");
+    let files = [
+        "proto/csi/csi.proto",
+        "proto/kubelet/registration.proto",
+        "proto/csidoctor/v1/collector.proto",
+    ];
+    let descriptors = protox::compile(files, ["proto"])?;
+    tonic_prost_build::configure().compile_fds(descriptors)?;
+    Ok(())
+}

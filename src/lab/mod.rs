@@ -1,0 +1,9 @@
+//! The lab: a storage node without a cluster, with real faults.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Parses the arguments (program name first) and runs the lab to its end.
+pub fn main(_args: impl Iterator<Item = OsString>) -> ExitCode {
+    ExitCode::FAILURE
+}

@@ -1,0 +1,28 @@
+//! The code generated from `proto/`: the CSI messages that we use, the kubelet's
+//! plugin registration, and our own protocol.
+//!
+//! Nothing here is written by hand, and the lints are silenced here and nowhere
+//! else.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    reason = "generated code"
+)]
+
+/// `csi.v1`: a node plugin's services.
+pub mod csi {
+    tonic::include_proto!("csi.v1");
+}
+
+/// `pluginregistration`: how a plugin tells the kubelet of itself.
+pub mod registration {
+    tonic::include_proto!("pluginregistration");
+}
+
+/// `csidoctor.v1`: agent → collector → command line.
+pub mod v1 {
+    tonic::include_proto!("csidoctor.v1");
+}
