@@ -1,6 +1,41 @@
 //! csi-doctor: a storage doctor for Kubernetes.
+//!
+//! The modules in reading order, lower layers first. A module imports strictly lower layers;
+//! `tests/it/tidy.rs` checks it.
+//!
+//! ```text
+//!         bin ─► agent | collector | cli | lab              (3: each alone; the lab starts the others)
+//!                  │
+//!                  ▼
+//!    mounts  csi  kubernetes  grpc  store  runtime          (2: never each other)
+//!                  │
+//!                  ▼
+//!         rules  history  fold                              (1b: never each other, pure)
+//!                  │
+//!                  ▼
+//!         join  render  wire                                (1a: never each other, pure)
+//!                  │
+//!                  ▼
+//!               model   proto                               (0)
+//! ```
 
+pub mod model;
 pub mod proto;
+
+pub mod join;
+pub mod render;
+pub mod wire;
+
+pub mod fold;
+pub mod history;
+pub mod rules;
+
+pub mod csi;
+pub mod grpc;
+pub mod kubernetes;
+pub mod mounts;
+pub mod runtime;
+pub mod store;
 
 pub mod agent;
 pub mod cli;

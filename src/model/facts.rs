@@ -1,0 +1,60 @@
+//! All that a rule may see: what was observed on one node at one moment, thresholds included.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::model::driver::Driver;
+use crate::model::finding::Subject;
+use crate::model::names::NodeName;
+use crate::model::observed::{Gap, Listing};
+use crate::model::volume::Volume;
+
+/// What was observed on a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeFacts {
+    /// The node.
+    pub node: NodeName,
+    /// When the gathering began, by the node's clock.
+    pub observed_at: Timestamp,
+    /// What the operator set.
+    pub thresholds: Thresholds,
+    /// The volumes that pods of the node use, or that are left on it.
+    pub volumes: Listing<Volume>,
+    /// The drivers that are here, or that somebody expects here.
+    pub drivers: Listing<Driver>,
+    /// What could not be seen and belongs to no list: a broken line of the mount table, a broken manifest.
+    pub gaps: Vec<Gap>,
+}
+
+impl NodeFacts {
+    /// Everything that a rule can have looked at: a subject among these without a problem and
+    /// without an unknown is ok, and needs no words on the wire.
+    pub fn subjects(&self) -> BTreeSet<Subject> {
+        let volumes = self
+            .volumes
+            .items
+            .iter()
+            .map(|volume| volume.subject(&self.node));
+        let drivers = self
+            .drivers
+            .items
+            .iter()
+            .map(|driver| driver.subject(&self.node));
+        volumes.chain(drivers).collect()
+    }
+}
+
+/// Limits that an operator sets; they travel with the facts, so that a recording replays with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Thresholds {
+    /// Percent of a filesystem's space in use from which it is nearly full.
+    pub nearly_full_percent: u8,
+}
+
+impl Thresholds {
+    /// What an agent without flags uses: the kubelet's own default for evicting pods is 85 to 90 percent.
+    pub const DEFAULT: Self = Self {
+        nearly_full_percent: 90,
+    };
+}

@@ -1,0 +1,17 @@
+//! The nouns: plain values with public fields, no serialisation, no I/O, no clock.
+//!
+//! A type that can be serialised is a promise to somebody; the promises are made
+//! by `wire` and `render::json`, which have types of their own.
+
+pub mod driver;
+pub mod facts;
+pub mod finding;
+pub mod mount;
+pub mod names;
+pub mod objects;
+pub mod observed;
+pub mod scan;
+pub mod seen;
+pub mod sizes;
+pub mod view;
+pub mod volume;

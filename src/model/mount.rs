@@ -1,0 +1,117 @@
+//! A line of the kernel's mount table, and what a filesystem says of itself.
+
+use std::fmt;
+
+use crate::model::names::HostPath;
+
+/// Major and minor number of a device, real or anonymous.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct DeviceNumber {
+    /// Major number; 0 for filesystems without a device of their own.
+    pub major: u32,
+    /// Minor number.
+    pub minor: u32,
+}
+
+impl fmt::Display for DeviceNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.major, self.minor)
+    }
+}
+
+/// A mount (`proc_pid_mountinfo(5)`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// The mount's ID; reused by the kernel.
+    pub id: u32,
+    /// The ID of the mount that this one is on.
+    pub parent: u32,
+    /// `st_dev` of the files on it: one per superblock.
+    pub device: DeviceNumber,
+    /// The directory (or file) of the filesystem that is mounted here.
+    pub root: HostPath,
+    /// Where it is mounted.
+    pub target: HostPath,
+    /// Options of this mount alone.
+    pub options: String,
+    /// Filesystem type, with its subtype (`fuse.sshfs`).
+    pub fs_type: String,
+    /// Device, server, or whatever the filesystem calls its source.
+    pub source: String,
+    /// Options of the superblock, shared by all mounts of it.
+    pub super_options: String,
+}
+
+impl Mount {
+    /// Which side makes it read-only, if any: a mount is writable only when both sides are.
+    pub fn read_only(&self) -> Option<ReadOnlySide> {
+        if has_option(&self.super_options, "ro") {
+            Some(ReadOnlySide::Superblock)
+        } else if has_option(&self.super_options, "emergency_ro") {
+            Some(ReadOnlySide::Emergency)
+        } else if has_option(&self.options, "ro") {
+            Some(ReadOnlySide::Mount)
+        } else {
+            None
+        }
+    }
+}
+
+/// Whether a comma-separated list of options has exactly this word.
+pub fn has_option(options: &str, word: &str) -> bool {
+    options.split(',').any(|option| option == word)
+}
+
+/// What makes a mount read-only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadOnlySide {
+    /// The option of this one mount.
+    Mount,
+    /// The whole filesystem.
+    Superblock,
+    /// The kernel, after errors (`emergency_ro`, Linux 6.15).
+    Emergency,
+}
+
+impl fmt::Display for ReadOnlySide {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mount => "the mount is read-only",
+            Self::Superblock => "the filesystem is read-only",
+            Self::Emergency => "the kernel made the filesystem read-only after errors",
+        })
+    }
+}
+
+/// What a filesystem answers to `statfs(2)`, or a driver to `NodeGetVolumeStats`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Bytes in all, less the filesystem's own overhead.
+    pub total_bytes: u64,
+    /// Bytes in use.
+    pub used_bytes: u64,
+    /// Bytes that an ordinary user may still write.
+    pub available_bytes: u64,
+    /// Inodes in all; 0 where the filesystem makes them as it goes.
+    pub total_inodes: u64,
+    /// Inodes in use.
+    pub used_inodes: u64,
+}
+
+impl Usage {
+    /// Percent of the space in use, as `df` counts it: what is reserved for root is neither.
+    pub fn percent_used(&self) -> u8 {
+        percent(self.used_bytes, self.used_bytes + self.available_bytes)
+    }
+}
+
+/// Whole percent, rounded up as `df` does; 0 of nothing.
+#[expect(clippy::cast_possible_truncation, reason = "at most 100")]
+fn percent(part: u64, whole: u64) -> u8 {
+    if whole == 0 {
+        return 0;
+    }
+    (u128::from(part) * 100)
+        .div_ceil(u128::from(whole))
+        .min(100) as u8
+}

@@ -1,0 +1,114 @@
+//! Newtypes for every identifier, so that a driver's name is never taken for a volume's.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+        pub struct $name(pub String);
+
+        impl $name {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl<T: Into<String>> From<T> for $name {
+            fn from(name: T) -> Self {
+                Self(name.into())
+            }
+        }
+    };
+}
+
+name! {
+    /// A node, by the name of its Node object.
+    NodeName
+}
+name! {
+    /// A CSI driver, as `GetPluginInfo` and CSIDriver name it.
+    DriverName
+}
+name! {
+    /// What a PersistentVolume calls `volumeHandle` and CSI calls `volume_id`.
+    VolumeHandle
+}
+name! {
+    /// A PersistentVolume, by its name; cluster-wide.
+    PersistentVolumeName
+}
+name! {
+    /// A StorageClass, by its name.
+    ClassName
+}
+name! {
+    /// The UID of a Kubernetes object: two objects of one name are told apart by it.
+    Uid
+}
+
+/// A pod, one life of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct PodRef {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID, which also names its directory under the kubelet's `pods/`.
+    pub uid: Uid,
+}
+
+impl fmt::Display for PodRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// A PersistentVolumeClaim, one life of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct ClaimRef {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: Uid,
+}
+
+impl fmt::Display for ClaimRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// A path as the *host* sees it. Only `mounts` joins it to the agent's host root.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct HostPath(pub PathBuf);
+
+impl HostPath {
+    /// The path below this one.
+    #[must_use]
+    pub fn join(&self, below: impl AsRef<Path>) -> Self {
+        Self(self.0.join(below))
+    }
+}
+
+impl<T: Into<PathBuf>> From<T> for HostPath {
+    fn from(path: T) -> Self {
+        Self(path.into())
+    }
+}
+
+impl fmt::Display for HostPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.display().fmt(f)
+    }
+}

@@ -1,0 +1,203 @@
+//! The little of each Kubernetes object that rules read.
+
+use jiff::Timestamp;
+
+use crate::model::names::{
+    ClaimRef, ClassName, DriverName, NodeName, PersistentVolumeName, PodRef, Uid, VolumeHandle,
+};
+use crate::model::observed::{Gap, Listing};
+use crate::model::sizes::Bytes;
+
+/// All objects that a scan was made with: of the API server, or of a directory of manifests.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Objects {
+    /// Pods.
+    pub pods: Listing<Pod>,
+    /// Claims.
+    pub claims: Listing<Claim>,
+    /// PersistentVolumes.
+    pub volumes: Listing<PersistentVolume>,
+    /// VolumeAttachments.
+    pub attachments: Listing<Attachment>,
+    /// CSINodes.
+    pub csi_nodes: Listing<CsiNode>,
+}
+
+impl Objects {
+    /// Nothing is known, for one reason.
+    pub fn unknown(gap: &Gap) -> Self {
+        Self {
+            pods: Listing::unknown(gap.clone()),
+            claims: Listing::unknown(gap.clone()),
+            volumes: Listing::unknown(gap.clone()),
+            attachments: Listing::unknown(gap.clone()),
+            csi_nodes: Listing::unknown(gap.clone()),
+        }
+    }
+}
+
+/// A pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pod {
+    /// Which.
+    pub pod: PodRef,
+    /// Where it was scheduled.
+    pub node: Option<NodeName>,
+    /// How far it is.
+    pub state: PodState,
+    /// When the kubelet took it up (`status.startTime`).
+    pub started: Option<Timestamp>,
+    /// Its volumes that are storage: claims and inline CSI volumes.
+    pub volumes: Vec<PodVolume>,
+}
+
+/// How far a pod is, as far as its volumes are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PodState {
+    /// No container of it has been started: the kubelet may be mounting.
+    Starting,
+    /// A container runs, or ran and is restarted: its volumes were mounted once.
+    Running,
+    /// It has a deletion timestamp: the kubelet may be unmounting.
+    Ending,
+    /// It has succeeded or failed.
+    Done,
+}
+
+/// A volume of a pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodVolume {
+    /// Its name in the pod.
+    pub name: String,
+    /// Where it comes from.
+    pub source: PodVolumeSource,
+    /// Whether the pod asks for it read-only.
+    pub read_only: bool,
+}
+
+/// Where a pod's volume comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PodVolumeSource {
+    /// A claim in the pod's namespace, by name; generic ephemeral volumes have one too.
+    Claim(String),
+    /// An inline CSI volume, which lives and dies with the pod.
+    InlineCsi(DriverName),
+}
+
+/// A PersistentVolumeClaim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Which.
+    pub claim: ClaimRef,
+    /// `status.phase` is Bound.
+    pub bound: bool,
+    /// The PersistentVolume that it is bound to, or asks for.
+    pub volume: Option<PersistentVolumeName>,
+    /// Its class.
+    pub class: Option<ClassName>,
+    /// Its access modes, as it writes them.
+    pub access_modes: Vec<String>,
+    /// `spec.resources.requests.storage`.
+    pub request: Option<Bytes>,
+    /// `status.allocatedResources.storage`; stays after an expansion and means nothing alone.
+    pub allocated: Option<Bytes>,
+    /// `status.allocatedResourceStatuses.storage`; absent when no expansion runs.
+    pub resize_status: Option<String>,
+    /// `status.capacity.storage`.
+    pub capacity: Option<Bytes>,
+    /// `status.conditions` that are True.
+    pub conditions: Vec<Condition>,
+    /// Codes that its owner does not want to be counted (`csi-doctor.io/silence`).
+    pub silence: Option<String>,
+}
+
+impl Claim {
+    /// The condition of this type, if it is True.
+    pub fn condition(&self, kind: &str) -> Option<&Condition> {
+        self.conditions
+            .iter()
+            .find(|condition| condition.kind == kind)
+    }
+}
+
+/// A condition that is True.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// Its type.
+    pub kind: String,
+    /// What it says.
+    pub message: String,
+    /// Since when it is True.
+    pub since: Option<Timestamp>,
+}
+
+/// A PersistentVolume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersistentVolume {
+    /// Its name.
+    pub name: PersistentVolumeName,
+    /// Its UID.
+    pub uid: Uid,
+    /// `spec.capacity.storage`.
+    pub capacity: Option<Bytes>,
+    /// The claim it is for.
+    pub claim: Option<ClaimRef>,
+    /// Its CSI source; `None` for in-tree volumes.
+    pub csi: Option<CsiSource>,
+    /// Filesystem or block device.
+    pub mode: VolumeMode,
+    /// Its access modes, as it writes them.
+    pub access_modes: Vec<String>,
+    /// `spec.mountOptions`.
+    pub mount_options: Vec<String>,
+    /// The claim's capacity before the last controller expansion that needs a node step
+    /// (`volume.alpha.kubernetes.io/pre-resize-capacity`).
+    pub capacity_before_resize: Option<Bytes>,
+}
+
+/// `spec.csi` of a PersistentVolume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CsiSource {
+    /// The driver.
+    pub driver: DriverName,
+    /// The volume, in the driver's words.
+    pub handle: VolumeHandle,
+    /// `readOnly`.
+    pub read_only: bool,
+}
+
+/// `volumeMode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum VolumeMode {
+    /// A filesystem, mounted into the pod.
+    #[default]
+    Filesystem,
+    /// A raw block device.
+    Block,
+}
+
+/// A VolumeAttachment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// Its name.
+    pub name: String,
+    /// The driver.
+    pub driver: DriverName,
+    /// The volume.
+    pub volume: Option<PersistentVolumeName>,
+    /// The node.
+    pub node: NodeName,
+    /// `status.attached`.
+    pub attached: bool,
+    /// `status.attachError.message`.
+    pub error: Option<String>,
+}
+
+/// A CSINode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CsiNode {
+    /// The node.
+    pub node: NodeName,
+    /// The drivers that the kubelet registered, also long ago.
+    pub drivers: Vec<DriverName>,
+}

@@ -1,0 +1,100 @@
+//! What the edges of a node bring home, before it is joined: one value an edge.
+//!
+//! Gathering has two rounds. The first sees what can be seen without touching a volume (`Seen`);
+//! joined, it says which paths and volumes there are, and only those are asked (`Answers`).
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::model::driver::Plugin;
+use crate::model::facts::Thresholds;
+use crate::model::mount::{DeviceNumber, Mount, Usage};
+use crate::model::names::{DriverName, HostPath, NodeName, Uid, VolumeHandle};
+use crate::model::objects::Objects;
+use crate::model::observed::{Listing, Observed};
+use crate::model::sizes::Bytes;
+use crate::model::volume::DriverStats;
+
+/// The first round: nothing in it touched a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The node.
+    pub node: NodeName,
+    /// When the round began.
+    pub observed_at: Timestamp,
+    /// What the operator set.
+    pub thresholds: Thresholds,
+    /// The host's mount table.
+    pub table: Listing<Mount>,
+    /// The kubelet's directory.
+    pub kubelet: KubeletDir,
+    /// The plugins behind the sockets that were found.
+    pub plugins: Listing<PluginSeen>,
+    /// Kubernetes' objects.
+    pub objects: Objects,
+}
+
+/// What the kubelet keeps on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KubeletDir {
+    /// Its root, as the host sees it.
+    pub root: HostPath,
+    /// CSI volumes of pods: `pods/<uid>/volumes/kubernetes.io~csi/<spec name>`.
+    pub pod_volumes: Listing<PodVolumeDir>,
+}
+
+/// The directory of one CSI volume of one pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodVolumeDir {
+    /// The pod's UID, as the directory is named.
+    pub pod: Uid,
+    /// The directory's name.
+    pub spec_name: String,
+    /// The target path: the `mount` below the directory.
+    pub target: HostPath,
+    /// Its `vol_data.json`.
+    pub data: Observed<VolumeData>,
+}
+
+/// The pod-side `vol_data.json`, written by the kubelet just before it publishes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeData {
+    /// `driverName`.
+    pub driver: DriverName,
+    /// `volumeHandle`.
+    pub handle: VolumeHandle,
+    /// `volumeLifecycleMode` is Ephemeral.
+    pub ephemeral: bool,
+}
+
+/// The plugin behind one socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginSeen {
+    /// The driver's name: the plugin's own word, else the registration's, else the socket's directory.
+    pub name: DriverName,
+    /// Its socket.
+    pub socket: HostPath,
+    /// What it answers.
+    pub plugin: Observed<Plugin>,
+}
+
+/// The second round: what volumes answered when they were touched, each within its deadline.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Answers {
+    /// What is mounted on a target path, by target path.
+    pub filesystems: BTreeMap<HostPath, Observed<Filesystem>>,
+    /// The size of a block device; `None` for filesystems without one.
+    pub devices: BTreeMap<DeviceNumber, Observed<Option<Bytes>>>,
+    /// What the driver says of a volume.
+    pub stats: BTreeMap<(DriverName, VolumeHandle), Observed<DriverStats>>,
+}
+
+/// What a filesystem answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Filesystem {
+    /// `statfs`.
+    pub usage: Usage,
+    /// Its true size, where it has a way to tell (`XFS_IOC_FSGEOMETRY`).
+    pub true_size: Option<Bytes>,
+}

@@ -1,0 +1,168 @@
+//! Everything that a reader may see at one moment: folded, immutable, shared.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::model::finding::{Code, Finding, RuleVerdicts, Severity, State};
+use crate::model::names::NodeName;
+use crate::model::scan::Scan;
+
+/// What the collector, or the agent alone, shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// When it was made.
+    pub at: Timestamp,
+    /// The nodes, by name.
+    pub nodes: Vec<NodeView>,
+    /// The stories, worst first.
+    pub stories: Vec<Story>,
+}
+
+/// One node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeView {
+    /// Its name.
+    pub name: NodeName,
+    /// When it was last heard, by the listener's clock.
+    pub heard: Timestamp,
+    /// Whether it has been silent for too long, so that nothing about it is certain.
+    pub silent: bool,
+    /// What it said last.
+    pub scan: Arc<Scan>,
+}
+
+/// Findings that are one thing to a person: the earliest stuck step, and what it explains.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Story {
+    /// The finding to act on.
+    pub finding: Finding,
+    /// The nodes that see it.
+    pub places: Vec<NodeName>,
+    /// Findings that follow from it.
+    pub explains: Vec<Finding>,
+    /// Who silenced it; shown, not counted.
+    pub silenced: Option<String>,
+}
+
+impl Story {
+    /// Whether it counts: open or unconfirmed after it was open, and not silenced.
+    pub fn counts(&self) -> bool {
+        self.silenced.is_none()
+            && match self.finding.state {
+                State::Open => true,
+                State::Unconfirmed { .. } => self.finding.opened.is_some(),
+                State::Settling | State::Resolved { .. } => false,
+            }
+    }
+}
+
+/// Numbers for one screen.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// Nodes that are heard.
+    pub nodes_heard: usize,
+    /// Nodes that fell silent.
+    pub nodes_silent: Vec<NodeName>,
+    /// Volumes on the nodes that are heard or were.
+    pub volumes: usize,
+    /// Drivers on the nodes, each node's counted.
+    pub drivers: usize,
+    /// Stories that count, by severity.
+    pub critical: usize,
+    /// The same.
+    pub warning: usize,
+    /// The same.
+    pub info: usize,
+    /// Stories that may go by themselves.
+    pub settling: usize,
+    /// Stories that nobody can confirm at present.
+    pub unconfirmed: usize,
+    /// Stories that somebody silenced.
+    pub silenced: usize,
+    /// Facts that could not be seen: their reasons.
+    pub gaps: Vec<(NodeName, String)>,
+    /// Verdicts of each rule, over all nodes.
+    pub rules: Vec<RuleCount>,
+}
+
+/// How often one rule said what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleCount {
+    /// The rule.
+    pub code: Code,
+    /// Subjects that are well.
+    pub ok: usize,
+    /// Subjects with a problem.
+    pub problem: usize,
+    /// Subjects that could not be judged.
+    pub unknown: usize,
+}
+
+impl View {
+    /// The numbers of it.
+    pub fn summary(&self) -> Summary {
+        let mut summary = Summary::default();
+        for node in &self.nodes {
+            if node.silent {
+                summary.nodes_silent.push(node.name.clone());
+            } else {
+                summary.nodes_heard += 1;
+            }
+            let facts = &node.scan.facts;
+            summary.volumes += facts.volumes.items.len();
+            summary.drivers += facts.drivers.items.len();
+            let gaps = facts
+                .gaps
+                .iter()
+                .chain(&facts.volumes.gaps)
+                .chain(&facts.drivers.gaps);
+            summary
+                .gaps
+                .extend(gaps.map(|gap| (node.name.clone(), gap.to_string())));
+            for verdicts in &node.scan.verdicts {
+                count_rule(&mut summary.rules, verdicts);
+            }
+        }
+        summary.gaps.dedup();
+        for story in &self.stories {
+            count_story(&mut summary, story);
+        }
+        summary
+    }
+}
+
+fn count_rule(rules: &mut Vec<RuleCount>, verdicts: &RuleVerdicts) {
+    let at = rules
+        .iter()
+        .position(|rule| rule.code == verdicts.code)
+        .unwrap_or_else(|| {
+            rules.push(RuleCount {
+                code: verdicts.code.clone(),
+                ok: 0,
+                problem: 0,
+                unknown: 0,
+            });
+            rules.len() - 1
+        });
+    rules[at].ok += verdicts.ok as usize;
+    rules[at].problem += verdicts.problems.len();
+    rules[at].unknown += verdicts.unknowns.len();
+}
+
+fn count_story(summary: &mut Summary, story: &Story) {
+    if story.silenced.is_some() {
+        summary.silenced += 1;
+    } else if story.counts() {
+        match story.finding.severity {
+            Severity::Critical => summary.critical += 1,
+            Severity::Warning => summary.warning += 1,
+            Severity::Info => summary.info += 1,
+        }
+    }
+    match story.finding.state {
+        State::Settling => summary.settling += 1,
+        State::Unconfirmed { .. } => summary.unconfirmed += 1,
+        State::Open | State::Resolved { .. } => {}
+    }
+}

@@ -1,0 +1,143 @@
+//! One volume on one node, joined from mounts, the kubelet's directory, the plugin and the API.
+
+use jiff::Timestamp;
+
+use crate::model::finding::{Object, Subject};
+use crate::model::mount::{Mount, Usage};
+use crate::model::names::{DriverName, HostPath, NodeName, PodRef, VolumeHandle};
+use crate::model::objects::{Attachment, Claim, PersistentVolume, PodState, VolumeMode};
+use crate::model::observed::{Gap, Observed, Why};
+use crate::model::sizes::Sizes;
+
+/// A volume on this node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// The name of its directory under a pod: the PersistentVolume's name, or the pod's own name for an inline volume.
+    pub spec_name: String,
+    /// The driver that serves it.
+    pub driver: DriverName,
+    /// What the driver calls it.
+    pub handle: Observed<VolumeHandle>,
+    /// Its claim; none for inline volumes and where no source of objects is configured.
+    pub claim: Option<Claim>,
+    /// Its PersistentVolume.
+    pub persistent: Observed<Option<PersistentVolume>>,
+    /// Its attachment to this node; none where the driver attaches nothing.
+    pub attachment: Observed<Option<Attachment>>,
+    /// Filesystem or block device.
+    pub mode: VolumeMode,
+    /// Its staging target path.
+    pub staging: Option<HostPath>,
+    /// What is mounted there; drivers that stage nothing have no mount, which is no fault.
+    pub staged: Observed<Option<Mount>>,
+    /// Where it is published, one entry a pod.
+    pub published: Vec<Published>,
+    /// What the driver answers about it.
+    pub stats: Observed<DriverStats>,
+    /// Its sizes, from the request to the filesystem.
+    pub sizes: Sizes,
+}
+
+/// One volume in one pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// The pod.
+    pub pod: PodRef,
+    /// How far the pod is; unknown where no pod of that UID could be looked up.
+    pub state: Observed<PodState>,
+    /// When the kubelet took the pod up.
+    pub started: Option<Timestamp>,
+    /// The target path.
+    pub target: HostPath,
+    /// What is mounted there.
+    pub mount: Observed<Option<Mount>>,
+    /// What the filesystem answers there.
+    pub usage: Observed<Usage>,
+    /// Who asked for it to be read-only, for a person.
+    pub asked_read_only: Option<String>,
+}
+
+/// `NodeGetVolumeStats`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DriverStats {
+    /// Usage, where the driver tells it.
+    pub usage: Option<Usage>,
+    /// Condition, where the driver tells it (CSI ≤ 1.12).
+    pub condition: Option<Condition>,
+}
+
+/// CSI `VolumeCondition`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// Something is wrong with it.
+    pub abnormal: bool,
+    /// What.
+    pub message: String,
+}
+
+impl Volume {
+    /// What findings about it are about: the claim, else the PersistentVolume, else the pod that it lives in.
+    pub fn subject(&self, node: &NodeName) -> Subject {
+        Subject {
+            object: self.object(),
+            node: Some(node.clone()),
+        }
+    }
+
+    /// The most durable object that the volume is known by.
+    pub fn object(&self) -> Object {
+        if let Some(claim) = &self.claim {
+            return Object::Claim(claim.claim.clone());
+        }
+        if let Some(Some(persistent)) = self.persistent.known() {
+            return Object::PersistentVolume(persistent.name.clone(), persistent.uid.clone());
+        }
+        match self.published.first() {
+            Some(published) if self.is_inline() => Object::Pod(published.pod.clone()),
+            _ => Object::PersistentVolume(self.spec_name.as_str().into(), String::new().into()),
+        }
+    }
+
+    /// Whether it lives and dies with its pod.
+    pub fn is_inline(&self) -> bool {
+        matches!(self.persistent, Observed::Known(None))
+    }
+
+    /// Its size and use, by whichever of its paths answers; the first reason why not, else.
+    pub fn usage(&self) -> Observed<Usage> {
+        let mut gap = None;
+        for published in &self.published {
+            match &published.usage {
+                Observed::Known(usage) => return Observed::Known(*usage),
+                Observed::Unknown(why) => gap = gap.or(Some(why)),
+            }
+        }
+        Observed::Unknown(gap.cloned().unwrap_or_else(|| {
+            Gap::new(
+                Why::NotFound,
+                format!("volume {} is published nowhere", self.spec_name),
+            )
+        }))
+    }
+
+    /// The objects beside the subject that a person will look for: the volume and its pods.
+    pub fn related(&self) -> Vec<Object> {
+        let volume = self
+            .persistent
+            .known()
+            .and_then(Option::as_ref)
+            .map(|persistent| {
+                Object::PersistentVolume(persistent.name.clone(), persistent.uid.clone())
+            });
+        let pods = self
+            .published
+            .iter()
+            .map(|published| Object::Pod(published.pod.clone()));
+        let subject = self.object();
+        volume
+            .into_iter()
+            .chain(pods)
+            .filter(|object| *object != subject)
+            .collect()
+    }
+}

@@ -1,0 +1,146 @@
+//! Pure functions from facts to verdicts, one finding code a file.
+//!
+//! A rule says *problem* as soon as it sees one; patience is data (`Rule::grace`) and belongs
+//! to `history`. It knows no clock, no other rule and nothing of earlier scans.
+
+#![deny(clippy::disallowed_methods)]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::model::facts::NodeFacts;
+use crate::model::finding::{Code, Problem, RuleVerdicts, Severity, Stage, Subject};
+use crate::model::observed::{Gap, Listing};
+
+/// Declares each rule's module and the list of all, in the order shown to users.
+macro_rules! rules {
+    ($($module:ident),* $(,)?) => {
+        $(mod $module;)*
+
+        /// Every rule, in the alphabetical order of their codes.
+        pub static RULES: &[&Rule] = &[$(&$module::RULE),*];
+    };
+}
+
+rules! {}
+
+/// A finding code with everything that belongs to it.
+#[derive(Debug)]
+pub struct Rule {
+    /// The state that it names.
+    pub code: &'static str,
+    /// How bad it is, unless a problem says otherwise.
+    pub severity: Severity,
+    /// The step on an object's way that it judges.
+    pub stage: Option<Stage>,
+    /// How long a problem must last before it opens: Kubernetes may be about to cure it by itself.
+    pub grace: Duration,
+    /// A fragment that can follow a count: "mounts do not answer".
+    pub summary: &'static str,
+    /// Its page of the handbook.
+    pub docs: &'static str,
+    /// What it looks at.
+    pub check: Check,
+}
+
+/// What a rule looks at.
+#[derive(Debug)]
+pub enum Check {
+    /// One node, in the agent.
+    Node(fn(&NodeFacts, &mut Verdicts)),
+}
+
+/// The sink of one rule: every subject that the rule looked at gets one of three answers.
+///
+/// Two answers about one subject (a claim in two pods) become one: a problem outweighs an
+/// unknown, and an unknown outweighs ok.
+#[derive(Debug, Default)]
+pub struct Verdicts {
+    subjects: BTreeMap<Subject, Verdict>,
+    gaps: Vec<Gap>,
+}
+
+#[derive(Debug)]
+enum Verdict {
+    Ok,
+    Unknown(Gap),
+    Problem(Box<Problem>),
+}
+
+impl Verdicts {
+    /// The subjects of a list; what may be missing from it is noted, so that absence is not taken for recovery.
+    pub fn each<'a, T>(&mut self, listing: &'a Listing<T>) -> std::slice::Iter<'a, T> {
+        for gap in &listing.gaps {
+            if !self.gaps.contains(gap) {
+                self.gaps.push(gap.clone());
+            }
+        }
+        listing.items.iter()
+    }
+
+    /// The subject was looked at and is well.
+    pub fn ok(&mut self, subject: Subject) {
+        self.subjects.entry(subject).or_insert(Verdict::Ok);
+    }
+
+    /// The subject could not be judged, for this reason.
+    pub fn unknown(&mut self, subject: Subject, gap: &Gap) {
+        let verdict = self.subjects.entry(subject).or_insert(Verdict::Ok);
+        if matches!(verdict, Verdict::Ok) {
+            *verdict = Verdict::Unknown(gap.clone());
+        }
+    }
+
+    /// The subject is not well. A second problem of the same subject adds its evidence to the first.
+    pub fn problem(&mut self, subject: Subject, problem: Problem) {
+        match self.subjects.get_mut(&subject) {
+            Some(Verdict::Problem(first)) => first.evidence.extend(problem.evidence),
+            _ => {
+                self.subjects
+                    .insert(subject, Verdict::Problem(Box::new(problem)));
+            }
+        }
+    }
+
+    fn of(self, rule: &Rule) -> RuleVerdicts {
+        let mut verdicts = RuleVerdicts {
+            code: rule.code.into(),
+            severity: rule.severity,
+            stage: rule.stage,
+            grace: rule.grace,
+            ok: 0,
+            problems: Vec::new(),
+            unknowns: Vec::new(),
+            gaps: self.gaps,
+        };
+        for (subject, verdict) in self.subjects {
+            match verdict {
+                Verdict::Ok => verdicts.ok += 1,
+                Verdict::Unknown(gap) => verdicts.unknowns.push((subject, gap)),
+                Verdict::Problem(problem) => verdicts.problems.push((subject, *problem)),
+            }
+        }
+        verdicts
+    }
+}
+
+/// Every node rule's verdicts on these facts.
+pub fn diagnose_node(facts: &NodeFacts) -> Vec<RuleVerdicts> {
+    RULES
+        .iter()
+        .map(|rule| {
+            let Check::Node(check) = rule.check;
+            let mut verdicts = Verdicts::default();
+            check(facts, &mut verdicts);
+            verdicts.of(rule)
+        })
+        .collect()
+}
+
+/// The rule of this code; case does not matter, since people type it.
+pub fn find(code: &Code) -> Option<&'static Rule> {
+    RULES
+        .iter()
+        .find(|rule| rule.code.eq_ignore_ascii_case(&code.0))
+        .copied()
+}
