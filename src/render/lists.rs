@@ -113,7 +113,7 @@ pub fn volumes(volumes: &[NodeVolume], stories: &[Story]) -> String {
 }
 
 /// Whether a story, or what it explains, is about this object on this node.
-pub(super) fn is_about(story: &Story, object: &Object, node: &NodeName) -> bool {
+pub fn is_about(story: &Story, object: &Object, node: &NodeName) -> bool {
     let same = |subject: &Subject| subject.object == *object;
     (same(&story.finding.key.subject) && (story.places.is_empty() || story.places.contains(node)))
         || story
