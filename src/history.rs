@@ -258,7 +258,13 @@ fn again(
     finding.last_confirmed = now;
     if finding.opened.is_some() {
         finding.state = State::Open;
-    } else if is_old(problem, finding.first_seen, verdicts.grace, now, grace_scale) {
+    } else if is_old(
+        problem,
+        finding.first_seen,
+        verdicts.grace,
+        now,
+        grace_scale,
+    ) {
         finding.state = State::Open;
         finding.opened = Some(now);
         return Some(ChangeKind::Opened);
@@ -443,22 +449,53 @@ mod tests {
                 (180, Say::Problem),
                 (240, Say::Ok),
             ],
-            &expect![[]],
+            &expect![[r#"
+                    0 settling → is settling; first seen 0, opened never, confirmed 0
+                   60 -
+                  120 opened → is open; first seen 0, opened 120, confirmed 120
+                  180 -
+                  240 resolved → is resolved at 240: ok; first seen 0, opened 120, confirmed 180
+                over
+            "#]],
         );
     }
 
     #[test]
     fn what_goes_within_its_grace_is_forgotten() {
-        check(&[(0, Say::Problem), (60, Say::Ok)], &expect![[]]);
-        check(&[(0, Say::Problem), (60, Say::Gone)], &expect![[]]);
+        check(
+            &[(0, Say::Problem), (60, Say::Ok)],
+            &expect![[r#"
+                0 settling → is settling; first seen 0, opened never, confirmed 0
+               60 forgotten → is resolved at 60: ok; first seen 0, opened never, confirmed 0
+            over
+        "#]],
+        );
+        check(
+            &[(0, Say::Problem), (60, Say::Gone)],
+            &expect![[r#"
+                0 settling → is settling; first seen 0, opened never, confirmed 0
+               60 forgotten → is resolved at 60: subject gone; first seen 0, opened never, confirmed 0
+            over
+        "#]],
+        );
     }
 
     #[test]
     fn the_facts_know_since_when() {
-        check(&[(0, Say::ProblemSince(-500))], &expect![[]]);
+        check(
+            &[(0, Say::ProblemSince(-500))],
+            &expect![[r#"
+                0 opened → is open; first seen -500, opened 0, confirmed 0
+            goes on
+        "#]],
+        );
         check(
             &[(0, Say::ProblemSince(-60)), (60, Say::ProblemSince(-60))],
-            &expect![[]],
+            &expect![[r#"
+                    0 settling → is settling; first seen -60, opened never, confirmed 0
+                   60 opened → is open; first seen -60, opened 60, confirmed 60
+                goes on
+            "#]],
         );
     }
 
@@ -470,7 +507,12 @@ mod tests {
                 (60, Say::ProblemSince(86_400)),
                 (120, Say::Problem),
             ],
-            &expect![[]],
+            &expect![[r#"
+                    0 settling → is settling; first seen 0, opened never, confirmed 0
+                   60 -
+                  120 opened → is open; first seen 0, opened 120, confirmed 120
+                goes on
+            "#]],
         );
     }
 
@@ -487,7 +529,17 @@ mod tests {
                 (420, Say::Unknown),
                 (480, Say::Ok),
             ],
-            &expect![[]],
+            &expect![[r#"
+                    0 settling → is settling; first seen 0, opened never, confirmed 0
+                   60 unconfirmed → is unconfirmed since 60: asking d (TimedOut); first seen 0, opened never, confirmed 0
+                  180 -
+                  240 opened → is open; first seen 0, opened 240, confirmed 240
+                  300 unconfirmed → is unconfirmed since 300: asking d (TimedOut); first seen 0, opened 240, confirmed 240
+                  360 confirmed → is open; first seen 0, opened 240, confirmed 360
+                  420 unconfirmed → is unconfirmed since 420: asking d (TimedOut); first seen 0, opened 240, confirmed 360
+                  480 resolved → is resolved at 480: ok; first seen 0, opened 240, confirmed 360
+                over
+            "#]],
         );
     }
 
@@ -501,16 +553,47 @@ mod tests {
                 (90, Say::Unknown),
                 (100, Say::Ok),
             ],
-            &expect![[]],
+            &expect![[r#"
+                    0 settling → is settling; first seen 0, opened never, confirmed 0
+                   30 unconfirmed → is unconfirmed since 30: asking d (TimedOut); first seen 0, opened never, confirmed 0
+                   60 confirmed → is settling; first seen 0, opened never, confirmed 60
+                   90 unconfirmed → is unconfirmed since 90: asking d (TimedOut); first seen 0, opened never, confirmed 60
+                  100 forgotten → is resolved at 100: ok; first seen 0, opened never, confirmed 60
+                over
+            "#]],
         );
     }
 
     #[test]
     fn absence_is_recovery_only_when_the_list_is_complete() {
         let open = [(0, Say::Problem), (120, Say::Problem)];
-        check(&[open[0], open[1], (180, Say::Gone)], &expect![[]]);
-        check(&[open[0], open[1], (180, Say::Unlisted)], &expect![[]]);
-        check(&[open[0], open[1], (180, Say::NoRule)], &expect![[]]);
+        check(
+            &[open[0], open[1], (180, Say::Gone)],
+            &expect![[r#"
+                0 settling → is settling; first seen 0, opened never, confirmed 0
+              120 opened → is open; first seen 0, opened 120, confirmed 120
+              180 resolved → is resolved at 180: subject gone; first seen 0, opened 120, confirmed 120
+            over
+        "#]],
+        );
+        check(
+            &[open[0], open[1], (180, Say::Unlisted)],
+            &expect![[r#"
+                0 settling → is settling; first seen 0, opened never, confirmed 0
+              120 opened → is open; first seen 0, opened 120, confirmed 120
+              180 unconfirmed → is unconfirmed since 180: driver d on node n may exist unseen: asking d (TimedOut); first seen 0, opened 120, confirmed 120
+            goes on
+        "#]],
+        );
+        check(
+            &[open[0], open[1], (180, Say::NoRule)],
+            &expect![[r#"
+                0 settling → is settling; first seen 0, opened never, confirmed 0
+              120 opened → is open; first seen 0, opened 120, confirmed 120
+              180 unconfirmed → is unconfirmed since 180: Sick was not judged; first seen 0, opened 120, confirmed 120
+            goes on
+        "#]],
+        );
     }
 
     #[test]
@@ -523,9 +606,23 @@ mod tests {
                 (360, Say::Silence),
                 (420, Say::Problem),
             ],
-            &expect![[]],
+            &expect![[r#"
+                    0 settling → is settling; first seen 0, opened never, confirmed 0
+                  120 opened → is open; first seen 0, opened 120, confirmed 120
+                  300 unconfirmed → is unconfirmed since 300: the agent is silent; first seen 0, opened 120, confirmed 120
+                  360 -
+                  420 confirmed → is open; first seen 0, opened 120, confirmed 420
+                goes on
+            "#]],
         );
-        check(&[(0, Say::Problem), (60, Say::Silence)], &expect![[]]);
+        check(
+            &[(0, Say::Problem), (60, Say::Silence)],
+            &expect![[r#"
+                0 settling → is settling; first seen 0, opened never, confirmed 0
+               60 unconfirmed → is unconfirmed since 60: the agent is silent; first seen 0, opened never, confirmed 0
+            goes on
+        "#]],
+        );
     }
 
     #[test]
@@ -539,7 +636,15 @@ mod tests {
                 (240, Say::Problem),
                 (360, Say::Problem),
             ],
-            &expect![[]],
+            &expect![[r#"
+                    0 settling → is settling; first seen 0, opened never, confirmed 0
+                   60 forgotten → is resolved at 60: ok; first seen 0, opened never, confirmed 0
+                  120 settling → is settling; first seen 120, opened never, confirmed 120
+                  180 forgotten → is resolved at 180: ok; first seen 120, opened never, confirmed 120
+                  240 settling → is settling; first seen 240, opened never, confirmed 240
+                  360 opened → is open; first seen 240, opened 360, confirmed 360
+                goes on
+            "#]],
         );
     }
 
