@@ -1,3 +1,4 @@
 //! Everything that is tested from outside the library, in one crate: each further one would link it again.
 
+mod scenarios;
 mod tidy;
