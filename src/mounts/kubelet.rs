@@ -22,7 +22,7 @@ use super::{file, mountinfo};
 /// Where the kubelet keeps its files unless told otherwise (`pkg/kubelet/kubeletconfig/defaults.go`).
 const DEFAULT_ROOT: &str = "/var/lib/kubelet";
 
-/// Where distributions keep them: microk8s, k0s, TKGI, IBM, old k3s, RancherOS, CCE Agile.
+/// Where distributions keep them: microk8s, k0s, TKGI, IBM, old k3s, RKE1, CCE Agile.
 const KNOWN_ROOTS: [&str; 8] = [
     DEFAULT_ROOT,
     "/var/snap/microk8s/common/var/lib/kubelet",
