@@ -193,7 +193,53 @@ mod tests {
                 Err(error) => writeln!(shown, "{text:?} no: {error}").unwrap(),
             }
         }
-        expect![""].assert_eq(&shown);
+        expect![[r#"
+            "0" 0
+            "1Gi" 1073741824
+            "1.5Gi" 1610612736
+            "1500m" 2
+            "1" 1
+            "0.1" 1
+            "1E" 1000000000000000000
+            "1Ei" 1152921504606846976
+            "16Ei" no: it is too large or too finely written
+            "15Ei" 17293822569102704640
+            "1E3" 1000
+            "1e3" 1000
+            "12e-1" 2
+            "1e-10" 1
+            "100M" 100000000
+            "0.5k" 500
+            ".5" 1
+            "1." 1
+            "+5" 5
+            "-5" no: it is negative
+            "-0" 0
+            "1n" 1
+            "007Ki" 7168
+            "1.000000000000000000000000000000000000000000000000Mi" 1048576
+            "" no: it has no digits
+            "Gi" no: it has no digits
+            "." no: it has no digits
+            "+" no: it has no digits
+            "1.2.3" no: its unit is none of n, u, m, k, M, G, T, P, E, Ki, Mi, Gi, Ti, Pi, Ei or an exponent
+            " 1Gi" no: it has no digits
+            "1Gi " no: its unit is none of n, u, m, k, M, G, T, P, E, Ki, Mi, Gi, Ti, Pi, Ei or an exponent
+            "1 Gi" no: its unit is none of n, u, m, k, M, G, T, P, E, Ki, Mi, Gi, Ti, Pi, Ei or an exponent
+            "1KB" no: its unit is none of n, u, m, k, M, G, T, P, E, Ki, Mi, Gi, Ti, Pi, Ei or an exponent
+            "1gi" no: its unit is none of n, u, m, k, M, G, T, P, E, Ki, Mi, Gi, Ti, Pi, Ei or an exponent
+            "1ei" no: its unit is none of n, u, m, k, M, G, T, P, E, Ki, Mi, Gi, Ti, Pi, Ei or an exponent
+            "1e" no: its unit is none of n, u, m, k, M, G, T, P, E, Ki, Mi, Gi, Ti, Pi, Ei or an exponent
+            "1e+" no: its unit is none of n, u, m, k, M, G, T, P, E, Ki, Mi, Gi, Ti, Pi, Ei or an exponent
+            "1e1.5" no: its unit is none of n, u, m, k, M, G, T, P, E, Ki, Mi, Gi, Ti, Pi, Ei or an exponent
+            "1E3Gi" no: its unit is none of n, u, m, k, M, G, T, P, E, Ki, Mi, Gi, Ti, Pi, Ei or an exponent
+            "--1" no: it has no digits
+            "1e40" no: it is too large or too finely written
+            "99999999999999999999999999999999999999999" no: it is too large or too finely written
+            "0x10" no: its unit is none of n, u, m, k, M, G, T, P, E, Ki, Mi, Gi, Ti, Pi, Ei or an exponent
+            "١" no: it has no digits
+            "1Gí" no: its unit is none of n, u, m, k, M, G, T, P, E, Ki, Mi, Gi, Ti, Pi, Ei or an exponent
+        "#]].assert_eq(&shown);
     }
 
     #[test]
