@@ -1,1 +1,13 @@
-//! mounts
+//! The kernel and the kubelet's directory, under a host root.
+//!
+//! Nothing here knows Kubernetes' objects, plugins or rules: it reads the mount table, sysfs and
+//! the kubelet's own files, and asks filesystems, each in a way that cannot hang the caller.
+//! It is the one place where a host path is joined to the host root.
+
+mod file;
+pub mod kubelet;
+pub mod mountinfo;
+pub mod probe;
+pub mod sysfs;
+mod touch;
+pub mod xfs;

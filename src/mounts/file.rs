@@ -1,0 +1,103 @@
+//! Small files under a host root, read so that none can hold up or flood the reader.
+//!
+//! It does not know what the files mean.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::libc;
+
+use crate::model::names::HostPath;
+use crate::model::observed::{Gap, Why};
+
+/// How many links a path may lead through, as the kernel has it.
+const MAX_LINKS: u32 = 40;
+
+/// Where the host's path is from here.
+pub(super) fn below(host_root: &Path, path: &HostPath) -> PathBuf {
+    host_root.join(path.0.strip_prefix("/").unwrap_or(&path.0))
+}
+
+/// The same, with symbolic links followed as the host would: an absolute one starts again at the host root.
+///
+/// Only for directories of the node's own filesystem, never for a path with a volume on it.
+pub(super) fn resolve(host_root: &Path, path: &HostPath) -> PathBuf {
+    let mut resolved = PathBuf::from("/");
+    let mut rest: Vec<_> = path
+        .0
+        .components()
+        .map(|part| part.as_os_str().to_owned())
+        .collect();
+    rest.reverse();
+    let mut links = 0;
+    while let Some(part) = rest.pop() {
+        match part.to_str() {
+            Some("/") => {
+                resolved = PathBuf::from("/");
+                continue;
+            }
+            Some(".") => continue,
+            Some("..") => {
+                resolved.pop();
+                continue;
+            }
+            _ => resolved.push(&part),
+        }
+        let Ok(link) = below(host_root, &HostPath(resolved.clone())).read_link() else {
+            continue;
+        };
+        links += 1;
+        if links > MAX_LINKS {
+            break;
+        }
+        resolved.pop();
+        rest.extend(
+            link.components()
+                .rev()
+                .map(|part| part.as_os_str().to_owned()),
+        );
+    }
+    below(host_root, &HostPath(resolved))
+}
+
+/// The bytes of a regular file of at most `limit` bytes.
+///
+/// A named pipe or a device under the name of a file would hold up the reader: the file is opened
+/// without waiting, and refused unless it is an ordinary one.
+pub(super) fn read_small(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW | libc::O_NOCTTY)
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    read_up_to(&file, limit)
+}
+
+/// The bytes of an open file, if they are no more than `limit`.
+fn read_up_to(file: &File, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::other(format!("larger than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// Why an attempt failed, from the kernel's error.
+pub(super) fn why(error: &io::Error) -> Why {
+    match error.raw_os_error() {
+        Some(libc::ENOENT | libc::ENOTDIR) => Why::NotFound,
+        Some(libc::EACCES | libc::EPERM) => Why::Denied,
+        Some(libc::ESTALE | libc::ENOTCONN | libc::EIO) => Why::Stale,
+        _ => Why::Unavailable,
+    }
+}
+
+/// The gap for a failed attempt.
+pub(super) fn gap(attempt: &str, path: &HostPath, error: &io::Error) -> Gap {
+    Gap::new(why(error), format!("{attempt} {path}: {error}"))
+}

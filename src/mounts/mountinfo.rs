@@ -1,0 +1,252 @@
+//! The kernel's mount table: bytes to mounts (`proc_pid_mountinfo(5)`).
+//!
+//! It knows the format and nothing about which mounts matter. A path is bytes and stays so;
+//! a line that cannot be understood costs that line and nothing else.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use crate::model::mount::{DeviceNumber, Mount};
+use crate::model::names::HostPath;
+use crate::model::observed::{Gap, Listing, Why};
+
+use super::file;
+
+/// Broken lines that get a gap of their own; what is beyond them is counted in one.
+const MAX_GAPS: usize = 20;
+
+/// Characters of a broken line that its gap shows.
+const EXCERPT: usize = 80;
+
+/// The table of the host: that of its first process.
+pub fn read_table(host_root: &Path) -> Listing<Mount> {
+    let path = HostPath::from("/proc/1/mountinfo");
+    match std::fs::read(file::below(host_root, &path)) {
+        Ok(table) if table.is_empty() => Listing::unknown(Gap::new(
+            Why::Malformed,
+            format!("read the mount table {path}: it is empty"),
+        )),
+        Ok(table) => parse_mountinfo(&table),
+        Err(error) => Listing::unknown(file::gap("read the mount table", &path, &error)),
+    }
+}
+
+/// The mounts of a table, in its order, which is the order of mounting.
+pub fn parse_mountinfo(table: &[u8]) -> Listing<Mount> {
+    let mut listing = Listing::default();
+    let mut unlisted = 0_usize;
+    for (index, line) in table.split(|byte| *byte == b'\n').enumerate() {
+        if line.is_empty() {
+            continue;
+        }
+        match parse_line(line) {
+            Ok(mount) => listing.items.push(mount),
+            Err(_) if listing.gaps.len() >= MAX_GAPS => unlisted += 1,
+            Err(fault) => listing.gaps.push(Gap::new(
+                Why::Malformed,
+                format!(
+                    "read line {} of the mount table: {fault}: {}",
+                    index + 1,
+                    excerpt(line)
+                ),
+            )),
+        }
+    }
+    if unlisted > 0 {
+        listing.gaps.push(Gap::new(
+            Why::Malformed,
+            format!("read the mount table: {unlisted} more lines that cannot be understood"),
+        ));
+    }
+    listing
+}
+
+/// One line, or what is wrong with it.
+fn parse_line(line: &[u8]) -> Result<Mount, &'static str> {
+    // Single spaces: the source of a mount may be empty.
+    let mut fields = line.split(|byte| *byte == b' ');
+    let mut next = |fault| fields.next().ok_or(fault);
+    let id = number(next("no mount ID")?).ok_or("the mount ID is no number")?;
+    let parent = number(next("no parent ID")?).ok_or("the parent ID is no number")?;
+    let device = device(next("no device number")?).ok_or("the device number is none")?;
+    let root = path(next("no root")?);
+    let target = path(next("no mount point")?);
+    let options = text(next("no mount options")?);
+    if !target.0.is_absolute() {
+        return Err("the mount point is not absolute");
+    }
+    // Optional fields, known and unknown, end at the first lone hyphen.
+    while next("no hyphen after the optional fields")? != b"-" {}
+    let fs_type = text(next("no filesystem type")?);
+    let source = text(&unescape(next("no source")?));
+    let mut super_options = next("no superblock options")?.to_vec();
+    for more in fields {
+        super_options.push(b' ');
+        super_options.extend_from_slice(more);
+    }
+    if fs_type.is_empty() {
+        return Err("no filesystem type");
+    }
+    Ok(Mount {
+        id,
+        parent,
+        device,
+        root,
+        target,
+        options,
+        fs_type,
+        source,
+        super_options: text(&super_options),
+    })
+}
+
+fn number(field: &[u8]) -> Option<u32> {
+    std::str::from_utf8(field).ok()?.parse().ok()
+}
+
+fn device(field: &[u8]) -> Option<DeviceNumber> {
+    let colon = field.iter().position(|byte| *byte == b':')?;
+    Some(DeviceNumber {
+        major: number(&field[..colon])?,
+        minor: number(&field[colon + 1..])?,
+    })
+}
+
+fn path(field: &[u8]) -> HostPath {
+    HostPath(PathBuf::from(OsString::from_vec(unescape(field))))
+}
+
+fn text(field: &[u8]) -> String {
+    String::from_utf8_lossy(field).into_owned()
+}
+
+/// Three octal digits after a backslash are a byte; any other backslash is itself.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let [first, after @ ..] = rest {
+        if let [
+            b'\\',
+            high @ b'0'..=b'3',
+            middle @ b'0'..=b'7',
+            low @ b'0'..=b'7',
+            tail @ ..,
+        ] = rest
+        {
+            bytes.push((high - b'0') << 6 | (middle - b'0') << 3 | (low - b'0'));
+            rest = tail;
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    bytes
+}
+
+/// The beginning of a broken line, fit for a terminal.
+fn excerpt(line: &[u8]) -> String {
+    // A character has at most four bytes: no need to decode a line of megabytes.
+    let start = &line[..line.len().min(EXCERPT * 4 + 4)];
+    let decoded = String::from_utf8_lossy(start);
+    let mut shown: String = decoded
+        .chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .take(EXCERPT)
+        .collect();
+    if decoded.chars().nth(EXCERPT).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use expect_test::{Expect, expect};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(table: &[u8], expected: &Expect) {
+        let listing = parse_mountinfo(table);
+        let mut shown = String::new();
+        for mount in &listing.items {
+            writeln!(
+                shown,
+                "{} on {} {} {:?} {:?} {} {:?} {} {:?}",
+                mount.id,
+                mount.parent,
+                mount.device,
+                mount.root.0,
+                mount.target.0,
+                mount.options,
+                mount.source,
+                mount.fs_type,
+                mount.super_options
+            )
+            .unwrap();
+        }
+        for gap in &listing.gaps {
+            writeln!(shown, "gap: {gap}").unwrap();
+        }
+        expected.assert_eq(&shown);
+    }
+
+    #[test]
+    fn lines_of_every_shape() {
+        check(
+            b"22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw,errors=remount-ro\n\
+              36 22 0:44 / /mnt/a\\040b\\134c ro,noatime - fuse.sshfs user@host:/x\\040y rw,user_id=0\n\
+              37 22 0:45 /sub//deleted /mnt/t rw shared:7 master:2 propagate_from:1 unbindable - tmpfs  rw\n\
+              38 22 0:4 net:[4026531840] /run/netns/x rw - nsfs nsfs rw\n\
+              39 22 0:50 / /mnt/- rw new:9 - overlay a - b rw,lowerdir=/a\\072b\n",
+            &expect![[r#"
+                22 on 1 254:1 "/" "/" rw,relatime "/dev/vda1" ext4 "rw,errors=remount-ro"
+                36 on 22 0:44 "/" "/mnt/a b\\c" ro,noatime "user@host:/x y" fuse.sshfs "rw,user_id=0"
+                37 on 22 0:45 "/sub//deleted" "/mnt/t" rw "" tmpfs "rw"
+                38 on 22 0:4 "net:[4026531840]" "/run/netns/x" rw "nsfs" nsfs "rw"
+                39 on 22 0:50 "/" "/mnt/-" rw "a" overlay "- b rw,lowerdir=/a\\072b"
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_broken_line_costs_itself_only() {
+        check(
+            b"22 1 254:1 / / rw - ext4 /dev/vda1 rw\n\
+              what is\tthis\x1b[31m\n\
+              x 22 0:1 / /a rw - tmpfs t rw\n\
+              24 22 0.1 / /a rw - tmpfs t rw\n\
+              25 22 0:1 / a rw - tmpfs t rw\n\
+              26 22 0:1 / /a rw shared:1 tmpfs t rw\n\
+              27 22 0:1 / /a rw - tmpfs\n\
+              28 22 0:1 / /mnt/\xff\xfe rw - tmpfs \xff rw",
+            &expect![[""]],
+        );
+    }
+
+    #[test]
+    fn a_table_of_garbage_does_not_flood() {
+        let listing = parse_mountinfo("garbage\n".repeat(1000).as_bytes());
+        assert_eq!(listing.gaps.len(), MAX_GAPS + 1);
+        expect!["read the mount table: 980 more lines that cannot be understood (Malformed)"]
+            .assert_eq(&listing.gaps[MAX_GAPS].to_string());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(table in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let listing = parse_mountinfo(&table);
+            prop_assert!(listing.gaps.iter().all(|gap| !gap.what.chars().any(char::is_control)));
+        }
+
+        #[test]
+        fn nearly_right_lines_are_survived(line in r"[0-9]{1,3} [0-9]{1,3} [0-9]:[0-9] [/\\0-7a]{0,8} [/\\0-7a -]{0,8} rw[ -]{0,4}[a-z ]{0,9}") {
+            let lines = line.lines().count();
+            let listing = parse_mountinfo(line.as_bytes());
+            prop_assert_eq!(listing.items.len() + listing.gaps.len(), lines);
+        }
+    }
+}

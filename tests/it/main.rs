@@ -1,0 +1,3 @@
+//! Everything that is tested from outside the library, in one crate: each further one would link it again.
+
+mod tidy;
