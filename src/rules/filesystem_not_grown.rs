@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use crate::model::facts::NodeFacts;
-use crate::model::finding::{ExpandStage, Problem, Severity, Stage};
+use crate::model::finding::{Problem, Severity};
+use crate::model::stage::{ExpandStage, Stage};
 use crate::model::objects::{Claim, PersistentVolume, VolumeMode};
 use crate::model::observed::{Observed, Why};
 use crate::model::sizes::{Bytes, FilesystemSize};
 use crate::model::volume::Volume;
-use crate::rules::{Check, Rule, Verdicts};
+use crate::rules::{Check, Rule, Verdicts, quote};
 
 /// A filesystem that covers its device may still leave so much of it unused: a last block group
 /// that is too small, alignment, overhead that its answers do not show.
@@ -94,12 +95,12 @@ fn problem(node: &NodeFacts, volume: &Volume, claim: &Claim, filesystem: Filesys
         return problem.related(volume.related());
     };
     let grow = match mount.fs_type.as_str() {
-        "xfs" => Some(format!("xfs_growfs -d {}", mount.target)),
-        "ext3" | "ext4" => Some(format!("resize2fs {}", mount.source)),
-        "btrfs" => Some(format!("btrfs filesystem resize max {}", mount.target)),
+        "xfs" => Some(format!("xfs_growfs -d {}", quote(&mount.target))),
+        "ext3" | "ext4" => Some(format!("resize2fs {}", quote(&mount.source))),
+        "btrfs" => Some(format!("btrfs filesystem resize max {}", quote(&mount.target))),
         _ => None,
     };
-    let problem = problem.next("Compare both on the node.", format!("lsblk --bytes {0} ; df -B1 {1}", mount.source, mount.target));
+    let problem = problem.next("Compare both on the node.", format!("lsblk --bytes {} ; df -B1 {}", quote(&mount.source), quote(&mount.target)));
     match grow {
         Some(command) => problem.next("Grow the filesystem by hand; this is what the driver left out.", command),
         None => problem.advise("Make the pod anew, so that the driver stages the volume again and grows it."),
