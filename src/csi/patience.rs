@@ -138,12 +138,26 @@ mod tests {
         let start = Instant::now();
         let mut patience = Patience::default();
         silent(&mut patience, "a", start);
-        check(&patience, "a", start, &expect!["call NodeGetVolumeStats for volume a: no answer to the last call; it is left alone for a while (TimedOut)"]);
+        check(
+            &patience,
+            "a",
+            start,
+            &expect![
+                "call NodeGetVolumeStats for volume a: no answer to the last call; it is left alone for a while (TimedOut)"
+            ],
+        );
         check(&patience, "b", start, &expect!["asked"]);
         let later = start + 4 * DEADLINE;
         check(&patience, "a", later, &expect!["asked"]);
         silent(&mut patience, "a", later);
-        check(&patience, "a", later + 7 * DEADLINE, &expect!["call NodeGetVolumeStats for volume a: no answer to the last 2 calls; it is left alone for a while (TimedOut)"]);
+        check(
+            &patience,
+            "a",
+            later + 7 * DEADLINE,
+            &expect![
+                "call NodeGetVolumeStats for volume a: no answer to the last 2 calls; it is left alone for a while (TimedOut)"
+            ],
+        );
         check(&patience, "a", later + 8 * DEADLINE, &expect!["asked"]);
         patience.answered(&"a".into());
         check(&patience, "a", later, &expect!["asked"]);
@@ -157,7 +171,14 @@ mod tests {
             check(&patience, volume, start, &expect!["asked"]);
             silent(&mut patience, volume, start);
         }
-        check(&patience, "d", start, &expect!["call NodeGetVolumeStats for volume d: not tried, since the plugin left the last 3 calls without an answer (NotAsked)"]);
+        check(
+            &patience,
+            "d",
+            start,
+            &expect![
+                "call NodeGetVolumeStats for volume d: not tried, since the plugin left the last 3 calls without an answer (NotAsked)"
+            ],
+        );
         check(&patience, "d", start + 4 * DEADLINE, &expect!["asked"]);
         patience.answered(&"d".into());
         check(&patience, "e", start, &expect!["asked"]);

@@ -151,10 +151,6 @@ impl Plugins {
             }
             Err(error) => {
                 let gap = error.into_gap();
-                let gap = Gap {
-                    what: format!("{} (volume {volume})", gap.what),
-                    ..gap
-                };
                 let mut patience = lock(&line.patience);
                 if gap.why != Why::TimedOut {
                     patience.answered(volume);

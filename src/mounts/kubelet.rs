@@ -288,9 +288,18 @@ mod tests {
             &expect!["d csi-09 ephemeral=true"],
         );
         check("", &expect!["the file is empty"]);
-        check(r#"{"driverName":"d"}"#, &expect!["missing field `volumeHandle` at line 1 column 18"]);
-        check(r#"{"driverName":"","volumeHandle":"v"}"#, &expect!["driverName or volumeHandle is empty"]);
-        check(r#"{"driverName":"d","volumeHa"#, &expect!["EOF while parsing a string at line 1 column 27"]);
+        check(
+            r#"{"driverName":"d"}"#,
+            &expect!["missing field `volumeHandle` at line 1 column 18"],
+        );
+        check(
+            r#"{"driverName":"","volumeHandle":"v"}"#,
+            &expect!["driverName or volumeHandle is empty"],
+        );
+        check(
+            r#"{"driverName":"d","volumeHa"#,
+            &expect!["EOF while parsing a string at line 1 column 27"],
+        );
     }
 
     #[test]

@@ -578,11 +578,15 @@ mod tests {
     #[test]
     fn healthy_places_answer_one_task_a_superblock() {
         let fixture = Fixture::new(4);
-        fixture.check(0, &[(1, "/a"), (2, ""), (1, "/b")], &expect![[r#"
+        fixture.check(
+            0,
+            &[(1, "/a"), (2, ""), (1, "/b")],
+            &expect![[r#"
             /1/a 1
             /1/b 1
             /2 2
-        "#]]);
+        "#]],
+        );
         let calls: Set<u32> = lock(&fixture.world.calls)
             .iter()
             .map(|call| call.0)
@@ -595,16 +599,24 @@ mod tests {
     fn a_hung_one_costs_a_deadline_and_is_asked_again_after_a_pause() {
         let fixture = Fixture::new(4);
         fixture.world.hang([1]);
-        fixture.check(10, &[(1, "/a"), (1, "/b"), (2, "")], &expect![[r#"
+        fixture.check(
+            10,
+            &[(1, "/a"), (1, "/b"), (2, "")],
+            &expect![[r#"
             statfs of /1/a: no answer within 100ms (TimedOut) since 10
             statfs of /1/b: no answer within 100ms (TimedOut) since 10
             /2 2
-        "#]]);
+        "#]],
+        );
         let begun = Instant::now();
-        fixture.check(20, &[(1, "/a"), (2, "")], &expect![[r#"
+        fixture.check(
+            20,
+            &[(1, "/a"), (2, "")],
+            &expect![[r#"
             statfs of /1/a: an earlier call to this filesystem has not returned (TimedOut) since 10
             /2 2
-        "#]]);
+        "#]],
+        );
         assert!(
             begun.elapsed() < DEADLINE,
             "a hung filesystem is not waited for twice"
@@ -618,9 +630,13 @@ mod tests {
             statfs of /1/a: it did not answer in time and is not asked before 1970-01-01T00:00:30Z (TimedOut) since 10
         "#]]);
         assert_eq!(of_one(&lock(&fixture.world.calls)), 1);
-        fixture.check(31, &[(1, "/a")], &expect![[r#"
+        fixture.check(
+            31,
+            &[(1, "/a")],
+            &expect![[r#"
             /1/a 1
-        "#]]);
+        "#]],
+        );
         assert_eq!(of_one(&lock(&fixture.world.calls)), 2);
     }
 
@@ -649,14 +665,18 @@ mod tests {
         let fixture = Fixture::new(0);
         fixture.world.hang([1, 2, 3, 4]);
         let places: Vec<(u32, &str)> = (1..=6).map(|minor| (minor, "")).collect();
-        fixture.check(0, &places, &expect![[r#"
+        fixture.check(
+            0,
+            &places,
+            &expect![[r#"
             statfs of /1: no answer within 100ms (TimedOut) since 0
             statfs of /2: no answer within 100ms (TimedOut) since 0
             statfs of /3: no answer within 100ms (TimedOut) since 0
             statfs of /4: no answer within 100ms (TimedOut) since 0
             statfs of /5: left alone, since 4 filesystems hang already (NotAsked) since -1
             statfs of /6: left alone, since 4 filesystems hang already (NotAsked) since -1
-        "#]]);
+        "#]],
+        );
         for minor in 1..=4 {
             fixture.world.release(minor);
         }
