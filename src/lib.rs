@@ -7,7 +7,7 @@
 //!         bin ─► agent | collector | cli | lab              (3: each alone; the lab starts the others)
 //!                  │
 //!                  ▼
-//!    mounts  csi  kubernetes  grpc  store  runtime          (2: never each other)
+//!    mounts  csi  kubernetes  grpc  store  runtime  program (2: never each other)
 //!                  │
 //!                  ▼
 //!         rules  history  fold                              (1b: never each other, pure)
@@ -34,6 +34,7 @@ pub mod csi;
 pub mod grpc;
 pub mod kubernetes;
 pub mod mounts;
+pub mod program;
 pub mod runtime;
 pub mod store;
 

@@ -1,9 +1,137 @@
-//! The agent.
+//! The node agent: scans its node again and again and reports, or scans once and prints.
+
+mod args;
+mod scan;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+
+use crate::agent::args::{Cli, Command, Output, RunArgs, ScanArgs};
+use crate::agent::scan::Scanner;
+use crate::fold;
+use crate::grpc::client::{Collector, Reporter};
+use crate::history::{History, Statement};
+use crate::model::scan::Scan;
+use crate::model::view::{NodeView, View};
+use crate::program;
+use crate::render;
+use crate::runtime;
+
+/// How long after SIGTERM the last report may take.
+const LAST_REPORT: Duration = Duration::from_secs(3);
 
 /// Parses the arguments (program name first) and runs the agent to its end.
-pub fn main(_args: impl Iterator<Item = OsString>) -> ExitCode {
-    ExitCode::FAILURE
+pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let command = match Cli::try_parse_from(args) {
+        Ok(cli) => cli.command,
+        Err(error) => return program::usage(&error),
+    };
+    let outcome = program::block_on(async {
+        match command {
+            Command::Run(args) => run(args).await.map(|()| ExitCode::SUCCESS),
+            Command::Scan(args) => Ok(scan_once(&args).await),
+        }
+    });
+    program::exit("csi-doctor-agent", outcome)
+}
+
+/// Scans until it is told to stop, and keeps the newest scan on its way to the collector.
+async fn run(args: RunArgs) -> anyhow::Result<()> {
+    runtime::init_logging(args.log_format);
+    let reporter = Collector::at(&args.collector)
+        .context("--collector")?
+        .reporter();
+    let (newest, unsent) = watch::channel(None);
+    let reporting = tokio::spawn(report(reporter, unsent));
+    let mut scanner = Scanner::new(&args.node);
+    let mut ticks = tokio::time::interval(args.interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tracing::info!(node = %args.node.node_name, interval = ?args.interval, collector = %args.collector, "agent started");
+    let mut shutdown = std::pin::pin!(runtime::shutdown().context("listening for signals")?);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            _ = ticks.tick() => {
+                let scan = tokio::select! {
+                    () = &mut shutdown => break,
+                    scan = scanner.scan(args.interval) => scan,
+                };
+                tracing::debug!(sequence = scan.origin.sequence, took = ?scan.took, "scanned");
+                newest.send_replace(Some(Arc::new(scan)));
+            }
+        }
+    }
+    tracing::info!("agent stops");
+    drop(newest);
+    let _ = tokio::time::timeout(LAST_REPORT, reporting).await;
+    Ok(())
+}
+
+/// Sends the newest unsent scan; what was overtaken meanwhile is not worth sending.
+async fn report(mut reporter: Reporter, mut unsent: watch::Receiver<Option<Arc<Scan>>>) {
+    let mut heard = true;
+    while unsent.changed().await.is_ok() {
+        let Some(scan) = unsent.borrow_and_update().clone() else {
+            continue;
+        };
+        let outcome = reporter.report(&scan).await;
+        match &outcome {
+            Ok(()) if !heard => tracing::info!("the collector answers again"),
+            Ok(()) => {}
+            Err(error) if heard => {
+                tracing::warn!(error = %error, "report failed; the next scan is sent in its place")
+            }
+            Err(error) => tracing::debug!(error = %error, "report failed again"),
+        }
+        heard = outcome.is_ok();
+    }
+}
+
+/// Scans once and prints it, as the collector would show it after one report.
+async fn scan_once(args: &ScanArgs) -> ExitCode {
+    let scan = Scanner::new(&args.node).scan(Duration::from_secs(30)).await;
+    let view = view_of(scan);
+    let text = match args.output {
+        Output::Table => {
+            let mut text = render::status::status(view.at, &view.summary());
+            if !view.stories.is_empty() {
+                text.push('\n');
+                text.push_str(&render::lists::findings(view.at, &view.stories, false));
+            }
+            for story in &view.stories {
+                text.push('\n');
+                text.push_str(&render::describe::story(view.at, story));
+            }
+            text
+        }
+        Output::Json => render::json::findings(view.at, &view.stories),
+    };
+    program::print(&text);
+    if view.stories.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    }
+}
+
+/// What one scan alone shows: the same life and the same folding as in the collector, begun anew.
+fn view_of(scan: Scan) -> View {
+    let now = Timestamp::now();
+    let mut history = History::default();
+    history.apply(&Statement::from(&scan), now, 1.0);
+    let node = NodeView {
+        name: scan.facts.node.clone(),
+        heard: now,
+        silent: false,
+        scan: Arc::new(scan),
+    };
+    fold::fold(now, &[node], history.findings())
 }

@@ -1,9 +1,166 @@
-//! The cli.
+//! The command line: asks the collector and prints what it says. It judges nothing.
+
+mod args;
+mod explain;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// Parses the arguments (program name first) and runs the cli to its end.
-pub fn main(_args: impl Iterator<Item = OsString>) -> ExitCode {
-    ExitCode::FAILURE
+use anyhow::Context as _;
+use clap::Parser as _;
+
+use crate::cli::args::{
+    Cli, Command, DescribeArgs, FailOn, GetArgs, Kind, Output, OutputArgs, ScopeArgs,
+};
+use crate::grpc::client::{Collector, FindingFilter, Listed, Reader, VolumeFilter};
+use crate::model::view::Story;
+use crate::program;
+use crate::render;
+
+/// What to print, and what the exit code says.
+struct Answer {
+    text: String,
+    found: bool,
+}
+
+/// Parses the arguments (program name first), answers, and gives the exit code.
+pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return program::usage(&error),
+    };
+    let outcome = match &cli.command {
+        Command::Explain { code } => explain::explain(code.as_deref()),
+        _ => program::block_on(ask(&cli)),
+    };
+    let outcome = outcome.map(|answer| {
+        program::print(&answer.text);
+        ExitCode::from(u8::from(answer.found))
+    });
+    program::exit("kubectl csi-doctor", outcome)
+}
+
+async fn ask(cli: &Cli) -> anyhow::Result<Answer> {
+    let reader = Collector::at(&cli.collector)
+        .context("--collector")?
+        .reader();
+    match &cli.command {
+        Command::Status(output) => status(reader, output, cli.fail_on).await,
+        Command::Get(args) => get(reader, args, cli.fail_on).await,
+        Command::Describe(args) => describe(reader, args, cli.fail_on).await,
+        Command::Explain { code } => explain::explain(code.as_deref()),
+    }
+}
+
+async fn status(
+    mut reader: Reader,
+    output: &OutputArgs,
+    fail_on: FailOn,
+) -> anyhow::Result<Answer> {
+    let (at, summary) = reader.summary().await?;
+    let stories = reader.findings(&FindingFilter::default()).await?.items;
+    let text = match output.output {
+        Some(Output::Json) => render::json::status(at, &summary),
+        Some(Output::Wide) | None => render::status::status(at, &summary),
+    };
+    Ok(Answer {
+        text,
+        found: found(&stories, fail_on),
+    })
+}
+
+async fn get(mut reader: Reader, args: &GetArgs, fail_on: FailOn) -> anyhow::Result<Answer> {
+    let json = args.output.output == Some(Output::Json);
+    let (text, found) = match args.what {
+        Kind::Findings => {
+            let Listed { at, items: stories } = reader.findings(&findings_in(&args.scope)).await?;
+            let wide = args.output.output == Some(Output::Wide);
+            let text = match (json, stories.is_empty()) {
+                (true, _) => render::json::findings(at, &stories),
+                (false, true) => "No findings.\n".to_owned(),
+                (false, false) => render::lists::findings(at, &stories, wide),
+            };
+            (text, found(&stories, fail_on))
+        }
+        Kind::Volumes => {
+            let Listed { at, items: volumes } =
+                reader.volumes(&volumes_in(&args.scope, None)).await?;
+            let stories = reader.findings(&findings_in(&args.scope)).await?.items;
+            let text = match json {
+                true => render::json::volumes(at, &volumes),
+                false => render::lists::volumes(&volumes, &stories),
+            };
+            (text, false)
+        }
+        Kind::Nodes | Kind::Drivers => {
+            let Listed { at, items: nodes } = reader.nodes().await?;
+            let text = match (args.what, json) {
+                (Kind::Nodes, true) => render::json::nodes(at, &nodes),
+                (Kind::Nodes, false) => render::lists::nodes(at, &nodes),
+                (_, true) => render::json::drivers(at, &nodes),
+                (_, false) => render::lists::drivers(&nodes),
+            };
+            (text, false)
+        }
+    };
+    Ok(Answer { text, found })
+}
+
+async fn describe(
+    mut reader: Reader,
+    args: &DescribeArgs,
+    fail_on: FailOn,
+) -> anyhow::Result<Answer> {
+    let Listed { at, items: volumes } = reader
+        .volumes(&volumes_in(&args.scope, Some(&args.name)))
+        .await?;
+    let stories = reader.findings(&findings_in(&args.scope)).await?.items;
+    if volumes.is_empty() {
+        anyhow::bail!(
+            "no node has told of a volume, claim or handle named {}",
+            args.name
+        );
+    }
+    if args.output.output == Some(Output::Json) {
+        return Ok(Answer {
+            text: render::json::volumes(at, &volumes),
+            found: false,
+        });
+    }
+    let texts: Vec<String> = volumes
+        .iter()
+        .map(|volume| render::describe::volume(at, volume, &stories))
+        .collect();
+    let about: Vec<Story> = stories
+        .into_iter()
+        .filter(|story| {
+            volumes
+                .iter()
+                .any(|one| render::lists::is_about(story, &one.volume.object(), &one.node))
+        })
+        .collect();
+    Ok(Answer {
+        text: texts.join("\n"),
+        found: found(&about, fail_on),
+    })
+}
+
+fn findings_in(scope: &ScopeArgs) -> FindingFilter {
+    FindingFilter {
+        namespace: scope.namespace.clone(),
+        code: None,
+    }
+}
+
+fn volumes_in(scope: &ScopeArgs, name: Option<&str>) -> VolumeFilter {
+    VolumeFilter {
+        namespace: scope.namespace.clone(),
+        name: name.map(ToOwned::to_owned),
+    }
+}
+
+fn found(stories: &[Story], fail_on: FailOn) -> bool {
+    stories
+        .iter()
+        .any(|story| story.counts() && fail_on.reached_by(story.finding.severity))
 }

@@ -1,9 +1,174 @@
-//! The collector.
+//! The collector: keeps what agents say, gives findings a life, and answers questions.
+//!
+//! Wiring only. It never calls an agent, and an acknowledgement carries no instructions.
+
+mod accept;
+mod args;
+mod findings;
+mod intake;
+mod source;
+mod tell;
 
 use std::ffi::OsString;
+use std::future::Future;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+use crate::collector::accept::{Accept, Settings};
+use crate::collector::args::Args;
+use crate::collector::findings::FindingsService;
+use crate::collector::intake::{IntakeService, Limited};
+use crate::grpc::MESSAGE_LIMIT;
+use crate::proto::v1::findings_server::FindingsServer;
+use crate::proto::v1::intake_server::IntakeServer;
+use crate::runtime;
+use crate::store::{Location, Store};
+
+/// A request that takes longer is given up: its peer is slow or half open.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long open connections may take to end at shutdown.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How many requests of one connection are under way at most.
+const STREAMS: u32 = 32;
+
+/// What the operator set.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where findings are kept.
+    pub store: Location,
+    /// Multiplies each rule's grace.
+    pub grace_scale: f64,
+    /// After how many intervals without a scan a node is silent.
+    pub silent_after: u32,
+    /// A view is made at most so often.
+    pub publish_every: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            store: Location::Memory,
+            grace_scale: 1.0,
+            silent_after: 3,
+            publish_every: Duration::from_millis(250),
+        }
+    }
+}
 
 /// Parses the arguments (program name first) and runs the collector to its end.
-pub fn main(_args: impl Iterator<Item = OsString>) -> ExitCode {
-    ExitCode::FAILURE
+pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(args) {
+        Ok(args) => args,
+        Err(message) => {
+            // Without a terminal there is nobody to tell.
+            let _ = message.print();
+            return ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(2));
+        }
+    };
+    runtime::init_logging(args.log_format);
+    let result = tokio::runtime::Runtime::new()
+        .context("starting the async runtime")
+        .and_then(|runtime| runtime.block_on(run(args)));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("the collector ends: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
+    let shutdown = runtime::shutdown().context("waiting for signals")?;
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .with_context(|| format!("listening on {}", args.listen))?;
+    let config = Config {
+        store: args.store,
+        grace_scale: args.grace_scale,
+        silent_after: args.silent_after,
+        ..Config::default()
+    };
+    serve(listener, config, shutdown).await
+}
+
+/// Serves on this listener until told to stop; then finishes what is under way.
+pub async fn serve(
+    listener: TcpListener,
+    config: Config,
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let address = listener.local_addr().context("reading the own address")?;
+    let (store, kept, writer) = Store::open(&config.store)?;
+    let settings = Settings {
+        grace_scale: config.grace_scale,
+        silent_after: config.silent_after,
+        publish_every: config.publish_every,
+    };
+    let accept = Arc::new(Accept::new(settings, store, kept));
+    let (views, view) = watch::channel(Arc::new(accept.view()));
+    tracing::info!(
+        %address,
+        store = %config.store,
+        "listening, without TLS and without identity: whoever reaches this address can report and read"
+    );
+
+    let (health_reporter, health) = tonic_health::server::health_reporter();
+    let intake = IntakeServer::new(IntakeService::new(Arc::clone(&accept)))
+        .max_decoding_message_size(MESSAGE_LIMIT);
+    let findings =
+        FindingsServer::new(FindingsService::new(view)).max_encoding_message_size(MESSAGE_LIMIT);
+    health_reporter
+        .set_serving::<IntakeServer<IntakeService>>()
+        .await;
+    health_reporter
+        .set_serving::<FindingsServer<FindingsService>>()
+        .await;
+
+    let stopping = Notify::new();
+    let server = Server::builder()
+        .timeout(REQUEST_DEADLINE)
+        .max_concurrent_streams(STREAMS)
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        .add_service(Limited(intake))
+        .add_service(findings)
+        .add_service(health)
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            async {
+                shutdown.await;
+                stopping.notify_one();
+            },
+        );
+    let too_long = async {
+        stopping.notified().await;
+        tokio::time::sleep(SHUTDOWN_DEADLINE).await;
+    };
+    tokio::select! {
+        result = server => result.context("serving")?,
+        () = accept.publish(&views) => {}
+        () = accept.listen_for_silence() => {}
+        () = too_long => tracing::warn!("ending with connections still open"),
+    }
+    drop(accept);
+    let written = tokio::task::spawn_blocking(|| writer.finish());
+    if tokio::time::timeout(SHUTDOWN_DEADLINE, written)
+        .await
+        .is_err()
+    {
+        tracing::warn!("ending before the store has written everything");
+    }
+    tracing::info!("the collector has ended");
+    Ok(())
 }

@@ -1,9 +1,103 @@
 //! The lab: a storage node without a cluster, with real faults.
+//!
+//! One machine stands in for a node: real CSI plugins on sockets, a kubelet
+//! stand-in that calls them the way the kubelet does, real mounts, and the
+//! doctor's own programs beside them. Everything lives in one PID and mount
+//! namespace and in one tmpfs, and ends with it.
+//!
+//! The binary runs itself again for every part: under the doctor's names
+//! (`csi-doctor-agent`, …) it is that program, under hidden subcommands it is a
+//! part of the lab.
 
-use std::ffi::OsString;
+mod args;
+mod control;
+mod demo;
+mod enter;
+mod expansion;
+mod faults;
+mod fuse;
+mod inside;
+mod kubelet;
+mod laboratory;
+mod manifests;
+mod mounts;
+mod namespace;
+mod objects;
+mod outside;
+mod plugin;
+mod processes;
+mod site;
+mod terminal;
+mod volumes;
+mod worker;
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::process::ExitCode;
 
+use clap::Parser;
+
+use args::{Args, Command, Hidden};
+
 /// Parses the arguments (program name first) and runs the lab to its end.
-pub fn main(_args: impl Iterator<Item = OsString>) -> ExitCode {
-    ExitCode::FAILURE
+pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.collect();
+    if let Some(program) = args.first().and_then(|name| site::Program::called(name)) {
+        return program.main(args.into_iter());
+    }
+    let parsed = match Args::try_parse_from(&args) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            // A closed terminal is no reason to fail differently.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let program = args.first().map_or(OsStr::new("csi-doctor-lab"), |name| {
+        Path::new(name).file_name().unwrap_or(name)
+    });
+    match run(parsed.command, &program.to_string_lossy()) {
+        Ok(code) => code,
+        Err(error) => {
+            terminal::complain(&format!("csi-doctor-lab: {error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(command: Command, program: &str) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Demo(wanted) => outside::run(&wanted.setup(program)?),
+        Command::Up(wanted) => outside::run(&wanted.setup(program)?),
+        Command::Exec(wanted) => enter::run(&wanted.lab.name, &wanted.command),
+        Command::Fault(wanted) => control::ask(
+            &wanted.lab.name,
+            &control::Request::Fault {
+                fault: wanted.fault,
+                volume: wanted.volume,
+            },
+        ),
+        Command::Heal(wanted) => control::ask(
+            &wanted.lab.name,
+            &control::Request::Heal {
+                volume: wanted.volume,
+            },
+        ),
+        Command::Stop(wanted) => control::ask(
+            &wanted.lab.name,
+            &control::Request::Stop { what: wanted.what },
+        ),
+        Command::Start(wanted) => control::ask(
+            &wanted.lab.name,
+            &control::Request::Start { what: wanted.what },
+        ),
+        Command::Faults => {
+            terminal::say(&faults::table());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Hidden(Hidden::Inside { setup }) => inside::run(&setup),
+        Command::Hidden(Hidden::Worker { setup }) => worker::run(setup),
+        Command::Hidden(Hidden::Plugin(wanted)) => plugin::run(wanted),
+        Command::Hidden(Hidden::FuseVolume(wanted)) => fuse::run(&wanted),
+    }
 }

@@ -15,3 +15,6 @@ pub mod seen;
 pub mod sizes;
 pub mod view;
 pub mod volume;
+
+#[doc(hidden)]
+pub mod sample;

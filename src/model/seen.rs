@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::model::driver::Plugin;
 use crate::model::facts::Thresholds;
-use crate::model::mount::{DeviceNumber, Mount, Usage};
+use crate::model::mount::{Mount, Usage};
 use crate::model::names::{DriverName, HostPath, NodeName, Uid, VolumeHandle};
 use crate::model::objects::Objects;
 use crate::model::observed::{Listing, Observed};
@@ -84,8 +84,8 @@ pub struct PluginSeen {
 pub struct Answers {
     /// What is mounted on a target path, by target path.
     pub filesystems: BTreeMap<HostPath, Observed<Filesystem>>,
-    /// The size of a block device; `None` for filesystems without one.
-    pub devices: BTreeMap<DeviceNumber, Observed<Option<Bytes>>>,
+    /// The size of the block device under a mount, by its target path; `None` for filesystems without one.
+    pub devices: BTreeMap<HostPath, Observed<Option<Bytes>>>,
     /// What the driver says of a volume.
     pub stats: BTreeMap<(DriverName, VolumeHandle), Observed<DriverStats>>,
 }

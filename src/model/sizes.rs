@@ -46,6 +46,15 @@ pub struct FilesystemSize {
     pub at_most: Bytes,
 }
 
+impl fmt::Display for FilesystemSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.at_least == self.at_most {
+            return self.at_most.fmt(f);
+        }
+        write!(f, "{} to {}", self.at_least, self.at_most)
+    }
+}
+
 /// The seven sizes, in the order in which an expansion raises them.
 ///
 /// `Known(None)` says that the volume has no such size: a network filesystem has no device.

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::model::driver::Driver;
 use crate::model::finding::{Code, Finding, RuleVerdicts, Severity, State};
 use crate::model::names::NodeName;
+use crate::model::observed::Gap;
 use crate::model::scan::Scan;
+use crate::model::volume::Volume;
 
 /// What the collector, or the agent alone, shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +33,81 @@ pub struct NodeView {
     pub silent: bool,
     /// What it said last.
     pub scan: Arc<Scan>,
+}
+
+/// A node that has reported, in short.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeStatus {
+    /// Its name.
+    pub name: NodeName,
+    /// When it was last heard, by the listener's clock.
+    pub heard: Timestamp,
+    /// Whether it has been silent for too long.
+    pub silent: bool,
+    /// The version of its agent.
+    pub agent_version: String,
+    /// How many volumes it has.
+    pub volumes: u64,
+    /// Its drivers.
+    pub drivers: Vec<Driver>,
+    /// What could not be seen.
+    pub gaps: Vec<Gap>,
+}
+
+/// A volume, with the node that it is on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeVolume {
+    /// The node.
+    pub node: NodeName,
+    /// When the node was seen so, by its own clock.
+    pub observed_at: Timestamp,
+    /// Whether the node has been silent for too long since.
+    pub silent: bool,
+    /// The volume.
+    pub volume: Volume,
+}
+
+impl NodeView {
+    /// All that could not be seen on it.
+    pub fn gaps(&self) -> impl Iterator<Item = &Gap> {
+        let facts = &self.scan.facts;
+        facts
+            .gaps
+            .iter()
+            .chain(&facts.volumes.gaps)
+            .chain(&facts.drivers.gaps)
+    }
+
+    /// The node in short.
+    pub fn status(&self) -> NodeStatus {
+        let mut gaps: Vec<Gap> = self.gaps().cloned().collect();
+        gaps.sort();
+        gaps.dedup();
+        NodeStatus {
+            name: self.name.clone(),
+            heard: self.heard,
+            silent: self.silent,
+            agent_version: self.scan.version.clone(),
+            volumes: self.scan.facts.volumes.items.len() as u64,
+            drivers: self.scan.facts.drivers.items.clone(),
+            gaps,
+        }
+    }
+
+    /// Its volumes.
+    pub fn volumes(&self) -> impl Iterator<Item = NodeVolume> {
+        self.scan
+            .facts
+            .volumes
+            .items
+            .iter()
+            .map(|volume| NodeVolume {
+                node: self.name.clone(),
+                observed_at: self.scan.facts.observed_at,
+                silent: self.silent,
+                volume: volume.clone(),
+            })
+    }
 }
 
 /// Findings that are one thing to a person: the earliest stuck step, and what it explains.
@@ -112,19 +190,14 @@ impl View {
             let facts = &node.scan.facts;
             summary.volumes += facts.volumes.items.len();
             summary.drivers += facts.drivers.items.len();
-            let gaps = facts
-                .gaps
-                .iter()
-                .chain(&facts.volumes.gaps)
-                .chain(&facts.drivers.gaps);
+            let gaps = node.status().gaps;
             summary
                 .gaps
-                .extend(gaps.map(|gap| (node.name.clone(), gap.to_string())));
+                .extend(gaps.iter().map(|gap| (node.name.clone(), gap.to_string())));
             for verdicts in &node.scan.verdicts {
                 count_rule(&mut summary.rules, verdicts);
             }
         }
-        summary.gaps.dedup();
         for story in &self.stories {
             count_story(&mut summary, story);
         }

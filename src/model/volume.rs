@@ -103,6 +103,22 @@ impl Volume {
         matches!(self.persistent, Observed::Known(None))
     }
 
+    /// Whether it is a directory of a filesystem that it shares with others, such as the host's disk:
+    /// then size and use are not its own.
+    pub fn is_directory_backed(&self) -> bool {
+        self.published
+            .iter()
+            .filter_map(|published| published.mount.known()?.as_ref())
+            .any(|mount| mount.device.major != 0 && mount.root != HostPath::from("/"))
+    }
+
+    /// Whether any of its pods may write to it.
+    pub fn is_written(&self) -> bool {
+        self.published
+            .iter()
+            .any(|published| published.asked_read_only.is_none())
+    }
+
     /// Its size and use, by whichever of its paths answers; the first reason why not, else.
     pub fn usage(&self) -> Observed<Usage> {
         let mut gap = None;

@@ -22,7 +22,15 @@ macro_rules! rules {
     };
 }
 
-rules! {}
+rules! {
+    driver_unreachable,
+    filesystem_nearly_full,
+    filesystem_not_grown,
+    mount_unresponsive,
+    node_expansion_pending,
+    unexpected_read_only,
+    volume_not_mounted,
+}
 
 /// A finding code with everything that belongs to it.
 #[derive(Debug)]
@@ -143,4 +151,26 @@ pub fn find(code: &Code) -> Option<&'static Rule> {
         .iter()
         .find(|rule| rule.code.eq_ignore_ascii_case(&code.0))
         .copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::Expect;
+
+    use crate::model::facts::NodeFacts;
+    use crate::model::sample;
+
+    use super::{Check, Rule, Verdicts};
+
+    /// What a rule says of a node, as a person reads it.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "an expectation is written in place"
+    )]
+    pub(super) fn check(rule: &Rule, node: &NodeFacts, expected: Expect) {
+        let Check::Node(check) = rule.check;
+        let mut verdicts = Verdicts::default();
+        check(node, &mut verdicts);
+        expected.assert_eq(&sample::read(&verdicts.of(rule)));
+    }
 }

@@ -1,0 +1,38 @@
+# Thin targets: what they run is what CI runs.
+
+.PHONY: check fmt clippy test doc deny bless scan dev demo
+
+check: fmt clippy test doc
+
+fmt:
+	cargo fmt --check
+
+clippy:
+	cargo clippy --all-targets --locked -- -D warnings
+
+test:
+	cargo test --locked
+
+doc:
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --locked
+
+# Licences and sources; the advisory database needs the network and is no part of it.
+deny:
+	cargo deny --offline check licenses bans sources
+
+# Rewrites the expected texts of tests; then read the diff.
+bless:
+	UPDATE_EXPECT=1 TRYCMD=overwrite cargo test
+
+# The agent once, against a host root that is part of the repository.
+scan:
+	cargo run --bin csi-doctor-agent -- scan --once --node-name node-1 \
+		--host-root tests/scenarios/healthy/host --manifests tests/scenarios/healthy/manifests \
+		--kubelet-dir /var/lib/kubelet
+
+# A healthy node with agent and collector on localhost, until Ctrl-C.
+dev:
+	cargo run -- up
+
+demo:
+	cargo run -- demo

@@ -1,0 +1,158 @@
+//! What the command line is told.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::model::finding::Severity;
+
+/// Says what is wrong with the storage of a Kubernetes cluster, at which stage, on what evidence,
+/// and what to do next.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kubectl-csi_doctor",
+    bin_name = "kubectl csi-doctor",
+    version,
+    after_help = "Exit codes: 0 nothing found, 1 findings at or above --fail-on, 2 could not ask."
+)]
+pub struct Cli {
+    /// The collector's address.
+    #[arg(
+        long,
+        global = true,
+        env = "CSI_DOCTOR_COLLECTOR",
+        default_value = "127.0.0.1:9470",
+        value_name = "ADDRESS"
+    )]
+    pub collector: String,
+
+    /// The mildest severity that makes the exit code 1.
+    #[arg(long, global = true, value_enum, default_value_t = FailOn::Info)]
+    pub fail_on: FailOn,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// One screen: nodes heard, volumes seen, findings by severity, verdicts of each rule.
+    Status(OutputArgs),
+    /// List findings, volumes, nodes or drivers.
+    Get(GetArgs),
+    /// Show one volume in full: sizes, mounts, findings with evidence and what to do.
+    Describe(DescribeArgs),
+    /// Print a page of the handbook, or the list of its pages; needs no collector.
+    Explain {
+        /// The code of a finding.
+        code: Option<String>,
+    },
+}
+
+/// `get`.
+#[derive(Debug, Args)]
+pub struct GetArgs {
+    /// What to list.
+    #[arg(value_enum)]
+    pub what: Kind,
+    /// Where to look.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+    /// How to print it.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `describe`.
+#[derive(Debug, Args)]
+pub struct DescribeArgs {
+    /// What to describe.
+    #[arg(value_enum)]
+    pub what: Describable,
+    /// The name of its claim, PersistentVolume or handle.
+    pub name: String,
+    /// Where to look.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+    /// How to print it.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Where to look.
+#[derive(Debug, Args)]
+pub struct ScopeArgs {
+    /// Only this namespace; without it, all.
+    #[arg(short, long)]
+    pub namespace: Option<String>,
+    /// All namespaces, as without -n.
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    pub all_namespaces: bool,
+}
+
+/// How to print it.
+#[derive(Debug, Args)]
+pub struct OutputArgs {
+    /// The form; a table when left out.
+    #[arg(short, long, value_enum)]
+    pub output: Option<Output>,
+}
+
+/// What can be listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// What is wrong.
+    #[value(alias = "finding")]
+    Findings,
+    /// Volumes on nodes.
+    #[value(alias = "volume")]
+    Volumes,
+    /// Nodes with an agent.
+    #[value(alias = "node")]
+    Nodes,
+    /// Drivers on nodes.
+    #[value(alias = "driver")]
+    Drivers,
+}
+
+/// What can be described.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Describable {
+    /// A volume, by its claim, PersistentVolume or handle.
+    #[value(aliases = ["claim", "pvc", "persistentvolumeclaim", "pv", "persistentvolume"])]
+    Volume,
+}
+
+/// Other forms than a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// A table with more columns.
+    Wide,
+    /// A documented, versioned promise (docs/json.md).
+    Json,
+}
+
+/// Which findings make the exit code 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// Any.
+    Info,
+    /// Warnings and worse.
+    Warning,
+    /// Critical ones.
+    Critical,
+    /// None.
+    Never,
+}
+
+impl FailOn {
+    /// Whether a finding of this severity counts.
+    pub fn reached_by(self, severity: Severity) -> bool {
+        match self {
+            Self::Info => true,
+            Self::Warning => severity >= Severity::Warning,
+            Self::Critical => severity >= Severity::Critical,
+            Self::Never => false,
+        }
+    }
+}

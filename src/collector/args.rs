@@ -1,0 +1,89 @@
+//! What the collector is told: flags, each also from the environment.
+
+use std::net::SocketAddr;
+
+use clap::Parser;
+
+use crate::runtime::LogFormat;
+use crate::store::Location;
+
+/// Keeps what the agents say, and answers questions.
+#[derive(Debug, Parser)]
+#[command(name = "csi-doctor-collector", version)]
+pub(super) struct Args {
+    /// Where agents report and people ask: an address of the loopback and a port
+    #[arg(long, env = "CSI_DOCTOR_LISTEN", default_value = "127.0.0.1:9470", value_parser = loopback)]
+    pub(super) listen: SocketAddr,
+
+    /// Where findings are kept: "memory", or a file
+    #[arg(
+        long,
+        env = "CSI_DOCTOR_STORE",
+        default_value = "memory",
+        value_name = "memory|PATH"
+    )]
+    pub(super) store: Location,
+
+    /// Multiplies the time for which a problem must last before it counts: below 1 for drills
+    #[arg(long, env = "CSI_DOCTOR_GRACE_SCALE", default_value_t = 1.0, value_parser = scale)]
+    pub(super) grace_scale: f64,
+
+    /// After how many intervals without a scan a node is silent
+    #[arg(long, env = "CSI_DOCTOR_SILENT_AFTER", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(super) silent_after: u32,
+
+    /// How log lines are written: "json" or "text"
+    #[arg(long, env = "CSI_DOCTOR_LOG_FORMAT", default_value_t = LogFormat::Json)]
+    pub(super) log_format: LogFormat,
+}
+
+fn loopback(word: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = word
+        .parse()
+        .map_err(|_| "not an address and a port, as 127.0.0.1:9470".to_owned())?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err(format!(
+            "{} can be reached from elsewhere, and TLS and identity do not exist yet: \
+             only an address of the loopback is taken, as 127.0.0.1:9470",
+            address.ip()
+        ))
+    }
+}
+
+fn scale(word: &str) -> Result<f64, String> {
+    match word.parse::<f64>() {
+        Ok(scale) if scale.is_finite() && scale >= 0.0 => Ok(scale),
+        _ => Err("not a number of 0 or more".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(arguments: &[&str]) -> String {
+        let arguments = ["csi-doctor-collector"].iter().chain(arguments);
+        Args::try_parse_from(arguments).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn only_the_loopback_is_listened_on() {
+        assert!(
+            refusal(&["--listen", "0.0.0.0:9470"]).contains("TLS and identity do not exist yet")
+        );
+        assert!(refusal(&["--listen", "here"]).contains("not an address and a port"));
+        let args = Args::try_parse_from(["x", "--listen", "[::1]:0"]).unwrap();
+        assert_eq!(args.listen.to_string(), "[::1]:0");
+    }
+
+    #[test]
+    fn grace_is_scaled_by_a_number() {
+        for bad in ["-1", "NaN", "inf", "much"] {
+            assert!(
+                refusal(&[&format!("--grace-scale={bad}")]).contains("not a number of 0 or more")
+            );
+        }
+    }
+}

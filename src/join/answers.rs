@@ -1,0 +1,195 @@
+//! What the volumes answered, put into the facts; and the size of a filesystem from its answers.
+
+use crate::model::facts::NodeFacts;
+use crate::model::mount::Mount;
+use crate::model::names::HostPath;
+use crate::model::observed::{Gap, Observed, Why};
+use crate::model::seen::{Answers, Filesystem};
+use crate::model::sizes::{Bytes, FilesystemSize};
+use crate::model::volume::Volume;
+
+const MI: u64 = 1 << 20;
+const GI: u64 = 1 << 30;
+
+/// Bytes of an inode on disk, as mke2fs makes them by default.
+const EXT_INODE_BYTES: u64 = 256;
+
+/// The largest log that mkfs.xfs makes.
+const XFS_LARGEST_LOG: u64 = 2 * GI;
+
+/// Puts what the volumes answered into the facts.
+pub fn answer(facts: &mut NodeFacts, answers: &Answers) {
+    for volume in &mut facts.volumes.items {
+        answer_volume(volume, answers);
+    }
+}
+
+fn answer_volume(volume: &mut Volume, answers: &Answers) {
+    for published in &mut volume.published {
+        if let Observed::Known(None) = published.mount {
+            published.usage = Observed::Unknown(nothing_mounted(&published.target));
+        } else if let Some(filesystem) = answers.filesystems.get(&published.target) {
+            published.usage = filesystem.clone().map(|filesystem| filesystem.usage);
+        }
+    }
+    if let Some(handle) = volume.handle.known()
+        && let Some(stats) = answers.stats.get(&(volume.driver.clone(), handle.clone()))
+    {
+        volume.stats = stats.clone();
+    }
+    volume.sizes.driver = volume.stats.clone().map(|stats| {
+        stats
+            .usage
+            .map(|usage| Bytes(usage.total_bytes))
+            .filter(|total| total.0 > 0)
+    });
+    let Some(mount) = a_mount(volume) else {
+        let gap = nothing_mounted(volume.staging.as_ref().unwrap_or(&HostPath::default()));
+        volume.sizes.device = Observed::Unknown(gap.clone());
+        volume.sizes.filesystem = Observed::Unknown(gap);
+        return;
+    };
+    if let Some(device) = answers.devices.get(&mount.target) {
+        volume.sizes.device = device.clone();
+    }
+    let device = volume.sizes.device.known().copied().flatten();
+    if let Some(filesystem) = answers.filesystems.get(&mount.target) {
+        let size = filesystem
+            .clone()
+            .map(|filesystem| filesystem_size(&mount.fs_type, &filesystem, device));
+        volume.sizes.filesystem = size;
+    }
+    if volume.is_directory_backed() {
+        // The disk below is the node's own: its sizes say nothing of the volume.
+        volume.sizes.device = Observed::Known(None);
+        volume.sizes.filesystem = Observed::Known(None);
+    }
+}
+
+/// A mount by which the volume can be looked at: the first pod's that has one.
+fn a_mount(volume: &Volume) -> Option<Mount> {
+    volume
+        .published
+        .iter()
+        .find_map(|published| published.mount.known()?.clone())
+}
+
+fn nothing_mounted(path: &HostPath) -> Gap {
+    Gap::new(Why::NotFound, format!("nothing is mounted at {path}"))
+}
+
+/// Between which two numbers the size of a filesystem lies; `None` for types whose size is a server's matter.
+fn filesystem_size(
+    fs_type: &str,
+    filesystem: &Filesystem,
+    device: Option<Bytes>,
+) -> Option<FilesystemSize> {
+    let total = filesystem.usage.total_bytes;
+    let exactly = |size| FilesystemSize {
+        at_least: size,
+        at_most: size,
+    };
+    if let Some(true_size) = filesystem.true_size {
+        return Some(exactly(true_size));
+    }
+    let overhead = match fs_type {
+        "tmpfs" if total == 0 => return None,
+        // Both answer statfs with their whole size.
+        "tmpfs" | "btrfs" => return Some(exactly(Bytes(total))),
+        "xfs" => XFS_LARGEST_LOG,
+        "ext2" | "ext3" | "ext4" => {
+            let inodes = filesystem
+                .usage
+                .total_inodes
+                .saturating_mul(EXT_INODE_BYTES);
+            // Bitmaps, descriptors and the blocks reserved for more of them are well below a 64th.
+            inodes
+                .saturating_add(ext_largest_journal(device.map_or(total, |device| device.0)))
+                .saturating_add(total / 64)
+        }
+        _ => return None,
+    };
+    Some(FilesystemSize {
+        at_least: Bytes(total),
+        at_most: Bytes(total.saturating_add(overhead)),
+    })
+}
+
+/// The journal that mke2fs makes by default in a filesystem of this size, with 4 KiB blocks.
+///
+/// Source: e2fsprogs `lib/ext2fs/mkjournal.c`, `ext2fs_default_journal_size`.
+fn ext_largest_journal(size: u64) -> u64 {
+    match size {
+        0..=0x7ff_ffff => 4 * MI,
+        ..GI => 16 * MI,
+        ..0x8000_0000 => 32 * MI,
+        ..0x4_0000_0000 => 64 * MI,
+        ..0x8_0000_0000 => 128 * MI,
+        ..0x10_0000_0000 => 256 * MI,
+        ..0x20_0000_0000 => 512 * MI,
+        _ => GI,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use crate::model::mount::Usage;
+
+    use super::*;
+
+    fn size(fs_type: &str, device: u64, total_bytes: u64, total_inodes: u64) -> String {
+        let usage = Usage {
+            total_bytes,
+            total_inodes,
+            ..Usage::default()
+        };
+        let filesystem = Filesystem {
+            usage,
+            true_size: None,
+        };
+        match filesystem_size(fs_type, &filesystem, Some(Bytes(device))) {
+            Some(size) => {
+                let covers = size.at_most.0 >= device && size.at_least.0 <= device;
+                format!("{size}, may cover its device: {covers}\n")
+            }
+            None => "a server's matter\n".to_owned(),
+        }
+    }
+
+    #[test]
+    fn sizes_of_filesystems_that_cover_their_devices() {
+        let all = [
+            // As measured: 128 MiB and 1 GiB by mke2fs without options.
+            size("ext4", 128 * MI, 120_015_872, 32_768),
+            size("ext4", GI, 1_020_702_720, 65_536),
+            size("xfs", GI, GI - 64 * MI, 0),
+            size("btrfs", GI, GI, 0),
+            size("nfs4", GI, 100 * GI, 0),
+        ];
+        expect![[r#"
+            114.4Mi to 140.2Mi, may cover its device: true
+            973.4Mi to 1.0Gi, may cover its device: true
+            960Mi to 2.9Gi, may cover its device: true
+            1Gi, may cover its device: true
+            a server's matter
+        "#]]
+        .assert_eq(&all.concat());
+    }
+
+    #[test]
+    fn sizes_of_filesystems_that_stayed_small() {
+        let all = [
+            size("ext4", 256 * MI, 120_015_872, 32_768),
+            size("ext4", 2 * GI, 1_020_702_720, 65_536),
+            size("btrfs", 2 * GI, GI, 0),
+        ];
+        expect![[r#"
+            114.4Mi to 140.2Mi, may cover its device: false
+            973.4Mi to 1.0Gi, may cover its device: false
+            1Gi, may cover its device: false
+        "#]]
+        .assert_eq(&all.concat());
+    }
+}

@@ -1,0 +1,46 @@
+//! Mounts, the kubelet's directory, plugins and Kubernetes' objects → the facts of a node.
+//!
+//! Two pure steps around the touching of volumes: `join` says which volumes there are and where,
+//! `answer` puts in what they answered. It judges nothing.
+
+#![deny(clippy::disallowed_methods)]
+
+mod answers;
+mod drivers;
+mod paths;
+mod volumes;
+
+pub use answers::answer;
+
+use crate::model::facts::NodeFacts;
+use crate::model::observed::{Gap, Listing, Why};
+use crate::model::seen::Seen;
+
+/// The facts of a node before any volume was touched.
+pub fn join(seen: &Seen) -> NodeFacts {
+    let volumes = volumes::join(seen);
+    let drivers = drivers::join(seen, &volumes.items);
+    let gaps = seen.table.gaps.clone();
+    NodeFacts {
+        node: seen.node.clone(),
+        observed_at: seen.observed_at,
+        thresholds: seen.thresholds,
+        volumes,
+        drivers,
+        gaps,
+    }
+}
+
+/// The gaps of a list of objects that leave it incomplete: a source that is not configured leaves nothing out.
+fn missing<T>(objects: &Listing<T>) -> impl Iterator<Item = &Gap> {
+    objects.gaps.iter().filter(|gap| gap.why != Why::NotAsked)
+}
+
+/// Adds the gaps that are not there yet.
+fn add_new(gaps: &mut Vec<Gap>, more: impl IntoIterator<Item = Gap>) {
+    for gap in more {
+        if !gaps.contains(&gap) {
+            gaps.push(gap);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Where the kubelet keeps a CSI volume, by its rules of naming.
+//!
+//! Source: Kubernetes 1.30–1.37, `pkg/volume/csi/{csi_mounter,csi_attacher,csi_block,csi_util}.go`.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+
+use crate::model::names::{DriverName, HostPath, PodRef, VolumeHandle};
+use crate::model::objects::VolumeMode;
+
+/// The target path of a volume in a pod.
+pub(super) fn target(root: &HostPath, mode: VolumeMode, pod: &PodRef, spec_name: &str) -> HostPath {
+    match mode {
+        VolumeMode::Filesystem => root.join(format!(
+            "pods/{}/volumes/kubernetes.io~csi/{}/mount",
+            pod.uid,
+            escape(spec_name)
+        )),
+        VolumeMode::Block => root.join(format!(
+            "plugins/kubernetes.io/csi/volumeDevices/publish/{}/{}",
+            escape(spec_name),
+            pod.uid
+        )),
+    }
+}
+
+/// The staging target path of a volume.
+pub(super) fn staging(
+    root: &HostPath,
+    mode: VolumeMode,
+    driver: &DriverName,
+    handle: &VolumeHandle,
+    spec_name: &str,
+) -> HostPath {
+    match mode {
+        VolumeMode::Filesystem => root.join(format!(
+            "plugins/kubernetes.io/csi/{driver}/{}/globalmount",
+            hash(handle.as_str())
+        )),
+        VolumeMode::Block => root.join(format!(
+            "plugins/kubernetes.io/csi/volumeDevices/staging/{}",
+            escape(spec_name)
+        )),
+    }
+}
+
+/// The staging target path of kubelets before 1.24, which may survive on upgraded nodes.
+pub(super) fn old_staging(root: &HostPath, spec_name: &str) -> HostPath {
+    root.join(format!(
+        "plugins/kubernetes.io/csi/pv/{}/globalmount",
+        escape(spec_name)
+    ))
+}
+
+/// The handle that the kubelet makes up for an inline volume.
+pub(super) fn inline_handle(pod: &PodRef, name: &str) -> VolumeHandle {
+    format!("csi-{}", hash(&format!("{}{name}", pod.uid))).into()
+}
+
+/// The kubelet's only escaping of names in paths.
+fn escape(name: &str) -> String {
+    name.replace('/', "~")
+}
+
+fn hash(text: &str) -> String {
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .fold(String::with_capacity(64), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_the_kubelets() {
+        let root = HostPath::from("/var/lib/kubelet");
+        let pod = PodRef {
+            uid: "3f2c7e0a-1111-2222-3333-444455556666".into(),
+            ..PodRef::default()
+        };
+        assert_eq!(
+            staging(
+                &root,
+                VolumeMode::Filesystem,
+                &"d.example.com".into(),
+                &"vol-0123".into(),
+                "pv"
+            )
+            .to_string(),
+            "/var/lib/kubelet/plugins/kubernetes.io/csi/d.example.com/\
+             f1dcc41f8f47bcb49d9e1cd26bd3aef8ebdac1e4cbe319cc4b4ac26bffe8f1e9/globalmount"
+        );
+        assert_eq!(
+            inline_handle(&pod, "scratch").as_str(),
+            "csi-0934dacff83927dc0a39c2f57b7f65aef661df391235ea04c0346de54ef740a8"
+        );
+        assert_eq!(
+            target(&root, VolumeMode::Filesystem, &pod, "a/b").to_string(),
+            "/var/lib/kubelet/pods/3f2c7e0a-1111-2222-3333-444455556666/volumes/kubernetes.io~csi/a~b/mount"
+        );
+    }
+}

@@ -1,0 +1,227 @@
+//! The stand-in for the kubelet: it registers plugins and brings volumes to
+//! pods with the same calls, in the same order and on the same paths.
+//!
+//! It asks no filesystem anything, so a hung one cannot hang it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use serde_json::json;
+use tokio::time::{sleep, timeout};
+use tonic::transport::{Channel, Endpoint};
+
+use crate::lab::objects::Registered;
+use crate::lab::site::{NODE, Setup};
+use crate::lab::volumes::{Driver, Volume};
+use crate::proto::csi::node_client::NodeClient;
+use crate::proto::csi::node_service_capability::{Type as NodeType, rpc::Type as NodeRpc};
+use crate::proto::csi::volume_capability::access_mode::Mode;
+use crate::proto::csi::volume_capability::{AccessMode, AccessType, MountVolume};
+use crate::proto::csi::{
+    CapacityRange, NodeExpandVolumeRequest, NodeGetCapabilitiesRequest, NodeGetInfoRequest,
+    NodePublishVolumeRequest, NodeStageVolumeRequest, NodeUnpublishVolumeRequest,
+    NodeUnstageVolumeRequest, VolumeCapability,
+};
+use crate::proto::registration::registration_client::RegistrationClient;
+use crate::proto::registration::{InfoRequest, RegistrationStatus};
+
+/// How long a plugin may take to appear after its start.
+const APPEAR: Duration = Duration::from_secs(10);
+
+/// The deadline of one CSI call; the kubelet's is two minutes.
+const CALL: Duration = Duration::from_secs(60);
+
+/// Where a plugin's registrar listens.
+pub(crate) fn registration_socket(kubelet: &Path, driver: &str) -> PathBuf {
+    kubelet
+        .join("plugins_registry")
+        .join(format!("{driver}-reg.sock"))
+}
+
+/// Where a plugin itself listens.
+pub(crate) fn plugin_socket(kubelet: &Path, driver: &str) -> PathBuf {
+    kubelet.join("plugins").join(driver).join("csi.sock")
+}
+
+/// Waits for a plugin's registrar and registers what it names.
+pub(crate) async fn register(setup: &Setup, driver: &Driver) -> anyhow::Result<Registered> {
+    let socket = registration_socket(&setup.kubelet(), driver.name);
+    let mut registrar = RegistrationClient::new(appear(&socket).await?);
+    let info = registrar.get_info(InfoRequest {}).await?.into_inner();
+    if info.r#type != "CSIPlugin" || info.name != driver.name {
+        bail!("{} registers something else: {info:?}", socket.display());
+    }
+    let mut plugin = NodeClient::new(appear(Path::new(&info.endpoint)).await?);
+    let node = plugin
+        .node_get_info(NodeGetInfoRequest {})
+        .await?
+        .into_inner();
+    registrar
+        .notify_registration_status(RegistrationStatus {
+            plugin_registered: true,
+            error: String::new(),
+        })
+        .await?;
+    Ok(Registered {
+        driver: driver.name,
+        node_id: node.node_id,
+        limit: (node.max_volumes_per_node > 0).then_some(node.max_volumes_per_node),
+    })
+}
+
+async fn appear(socket: &Path) -> anyhow::Result<Channel> {
+    let patience = timeout(APPEAR, async {
+        loop {
+            match connect(socket).await {
+                Ok(channel) => return channel,
+                Err(_) => sleep(Duration::from_millis(50)).await,
+            }
+        }
+    });
+    patience
+        .await
+        .map_err(|_| anyhow!("nobody answered on {} within {APPEAR:?}", socket.display()))
+}
+
+async fn connect(socket: &Path) -> anyhow::Result<Channel> {
+    let endpoint = Endpoint::from_shared(format!("unix://{}", socket.display()))?
+        .connect_timeout(Duration::from_secs(2))
+        .timeout(CALL);
+    endpoint
+        .connect()
+        .await
+        .with_context(|| format!("could not connect to {}", socket.display()))
+}
+
+async fn plugin(setup: &Setup, volume: &Volume) -> anyhow::Result<NodeClient<Channel>> {
+    let socket = plugin_socket(&setup.kubelet(), volume.driver.name);
+    Ok(NodeClient::new(connect(&socket).await?))
+}
+
+/// Brings a volume to its pod: stage, then publish.
+pub(crate) async fn mount(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
+    stage(setup, volume).await?;
+    publish(setup, volume).await
+}
+
+async fn stage(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
+    let mut client = plugin(setup, volume).await?;
+    let capabilities = client
+        .node_get_capabilities(NodeGetCapabilitiesRequest {})
+        .await?
+        .into_inner()
+        .capabilities;
+    let stages = capabilities.iter().any(|capability| {
+        matches!(&capability.r#type, Some(NodeType::Rpc(rpc)) if rpc.r#type() == NodeRpc::StageUnstageVolume)
+    });
+    if !stages {
+        return Ok(());
+    }
+    let staging = volume.staging(setup);
+    std::fs::create_dir_all(&staging)
+        .with_context(|| format!("could not make {}", staging.display()))?;
+    let data = json!({"volumeHandle": volume.handle, "driverName": volume.driver.name});
+    write_volume_data(&volume.global_directory(setup), &data)?;
+    client
+        .node_stage_volume(NodeStageVolumeRequest {
+            volume_id: volume.handle.clone(),
+            staging_target_path: text(&staging),
+            volume_capability: Some(capability(volume)),
+            ..NodeStageVolumeRequest::default()
+        })
+        .await
+        .with_context(|| format!("MountVolume.MountDevice failed for {}", volume.claim))?;
+    Ok(())
+}
+
+/// The pod's side alone, as after somebody unmounted it.
+pub(crate) async fn publish(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
+    let directory = volume.pod_directory(setup);
+    std::fs::create_dir_all(&directory)
+        .with_context(|| format!("could not make {}", directory.display()))?;
+    let data = json!({
+        "specVolID": volume.pv(),
+        "volumeHandle": volume.handle,
+        "driverName": volume.driver.name,
+        "nodeName": NODE,
+        "volumeLifecycleMode": "Persistent",
+        "attachmentID": volume.attachment(),
+    });
+    write_volume_data(&directory, &data)?;
+    plugin(setup, volume)
+        .await?
+        .node_publish_volume(NodePublishVolumeRequest {
+            volume_id: volume.handle.clone(),
+            staging_target_path: text(&volume.staging(setup)),
+            target_path: text(&volume.target(setup)),
+            volume_capability: Some(capability(volume)),
+            readonly: volume.read_only,
+            ..NodePublishVolumeRequest::default()
+        })
+        .await
+        .with_context(|| format!("MountVolume.SetUp failed for {}", volume.claim))?;
+    Ok(())
+}
+
+/// Takes a volume from its pod: unpublish, then unstage.
+pub(crate) async fn unmount(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
+    let mut client = plugin(setup, volume).await?;
+    client
+        .node_unpublish_volume(NodeUnpublishVolumeRequest {
+            volume_id: volume.handle.clone(),
+            target_path: text(&volume.target(setup)),
+        })
+        .await
+        .with_context(|| format!("UnmountVolume.TearDown failed for {}", volume.claim))?;
+    client
+        .node_unstage_volume(NodeUnstageVolumeRequest {
+            volume_id: volume.handle.clone(),
+            staging_target_path: text(&volume.staging(setup)),
+        })
+        .await
+        .with_context(|| format!("UnmountDevice failed for {}", volume.claim))?;
+    Ok(())
+}
+
+/// Asks the plugin to grow the filesystem to what the volume now has.
+pub(crate) async fn expand(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
+    let size = volume.allocated.unwrap_or(volume.capacity);
+    plugin(setup, volume)
+        .await?
+        .node_expand_volume(NodeExpandVolumeRequest {
+            volume_id: volume.handle.clone(),
+            volume_path: text(&volume.target(setup)),
+            staging_target_path: text(&volume.staging(setup)),
+            capacity_range: Some(CapacityRange {
+                required_bytes: i64::try_from(size).context("a size beyond CSI's")?,
+                limit_bytes: 0,
+            }),
+            volume_capability: Some(capability(volume)),
+        })
+        .await?;
+    Ok(())
+}
+
+fn capability(volume: &Volume) -> VolumeCapability {
+    VolumeCapability {
+        access_type: Some(AccessType::Mount(MountVolume {
+            fs_type: volume.kind.fs_type().to_owned(),
+            ..MountVolume::default()
+        })),
+        access_mode: Some(AccessMode {
+            mode: Mode::SingleNodeWriter.into(),
+        }),
+    }
+}
+
+fn write_volume_data(directory: &Path, data: &serde_json::Value) -> anyhow::Result<()> {
+    let path = directory.join("vol_data.json");
+    std::fs::write(&path, format!("{data}\n"))
+        .with_context(|| format!("could not write {}", path.display()))
+}
+
+/// The lab's own paths are ASCII.
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}

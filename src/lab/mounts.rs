@@ -1,0 +1,106 @@
+//! Looking at and changing mounts inside the lab. Looking reads the kernel's
+//! table only: it never touches a filesystem that may hang.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use tokio::process::Command;
+use tokio::time::timeout;
+
+/// Formatting and growing are quick on volumes of this size.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the kernel says of the topmost mount on a path.
+pub(crate) struct Mounted {
+    pub(crate) source: PathBuf,
+}
+
+/// Looks a mount point up. The lab's own paths need no unescaping.
+pub(crate) fn find(path: &Path) -> Option<Mounted> {
+    let table = std::fs::read("/proc/self/mountinfo").ok()?;
+    String::from_utf8_lossy(&table)
+        .lines()
+        .rev()
+        .find_map(|line| {
+            let (left, right) = line.split_once(" - ")?;
+            let point = left.split(' ').nth(4)?;
+            let source = right.split(' ').nth(1)?;
+            (Path::new(point) == path).then(|| Mounted {
+                source: source.into(),
+            })
+        })
+}
+
+/// Runs a program of the system to its end, within a deadline.
+pub(crate) async fn run(program: &str, arguments: &[&str]) -> anyhow::Result<()> {
+    let shown = || format!("{program} {}", arguments.join(" "));
+    let path = std::env::var("PATH").unwrap_or_default();
+    let output = Command::new(program)
+        .args(arguments)
+        // mkfs and its kin live where an ordinary PATH does not look.
+        .env("PATH", format!("{path}:/usr/sbin:/sbin"))
+        .kill_on_drop(true)
+        .output();
+    let output = timeout(PATIENCE, output)
+        .await
+        .map_err(|_| anyhow!("`{}` did not end within {PATIENCE:?}", shown()))?
+        .with_context(|| format!("could not run {program}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.trim().replace('\n', "; ");
+    bail!("`{}` failed: {said}", shown())
+}
+
+/// Binds one path onto another.
+pub(crate) fn bind(source: &Path, target: &Path, read_only: bool) -> anyhow::Result<()> {
+    let none: Option<&Path> = None;
+    let to = || {
+        format!(
+            "could not bind {} to {}",
+            source.display(),
+            target.display()
+        )
+    };
+    mount(Some(source), target, none, MsFlags::MS_BIND, none).with_context(to)?;
+    if read_only {
+        let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+        mount(none, target, none, flags, none)
+            .with_context(|| format!("could not make {} read-only", target.display()))?;
+    }
+    Ok(())
+}
+
+/// Changes a mounted filesystem itself, not one mount of it.
+pub(crate) fn remount(path: &Path, read_only: bool, options: Option<&str>) -> anyhow::Result<()> {
+    let none: Option<&Path> = None;
+    let mut flags = MsFlags::MS_REMOUNT;
+    flags.set(MsFlags::MS_RDONLY, read_only);
+    mount(none, path, none, flags, options)
+        .with_context(|| format!("could not remount {}", path.display()))
+}
+
+/// Mounts a new tmpfs of a size in bytes.
+pub(crate) fn mount_tmpfs(source: &str, path: &Path, bytes: u64) -> anyhow::Result<()> {
+    let options = format!("mode=0777,size={bytes}");
+    mount(
+        Some(source),
+        path,
+        Some("tmpfs"),
+        MsFlags::empty(),
+        Some(options.as_str()),
+    )
+    .with_context(|| format!("could not mount a tmpfs on {}", path.display()))
+}
+
+/// Unmounts everything that is stacked on a path; nothing there is fine.
+pub(crate) fn unmount(path: &Path) -> anyhow::Result<()> {
+    while find(path).is_some() {
+        umount2(path, MntFlags::UMOUNT_NOFOLLOW)
+            .with_context(|| format!("could not unmount {}", path.display()))?;
+    }
+    Ok(())
+}

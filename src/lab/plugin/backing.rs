@@ -1,0 +1,204 @@
+//! The storage behind a plugin: a record and an image file for each volume, as
+//! a storage system has its own truth about a volume's size. Formatting,
+//! mounting and growing are done here.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
+
+use crate::lab::mounts;
+use crate::lab::volumes::Kind;
+
+/// What the backend knows of one volume.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) kind: Kind,
+    pub(crate) bytes: u64,
+}
+
+/// The directory with all records and images.
+#[derive(Debug, Clone)]
+pub(crate) struct Backend {
+    directory: PathBuf,
+}
+
+impl Backend {
+    pub(crate) fn new(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+
+    fn record_path(&self, handle: &str) -> PathBuf {
+        self.directory.join(format!("{handle}.json"))
+    }
+
+    /// The file behind a loop device.
+    pub(crate) fn image(&self, handle: &str) -> PathBuf {
+        self.directory.join(format!("{handle}.img"))
+    }
+
+    /// While this file is there, the daemon of a FUSE volume does not answer.
+    pub(crate) fn hold(&self, handle: &str) -> PathBuf {
+        self.directory.join(format!("{handle}.hold"))
+    }
+
+    /// The record of a volume, if there is such a volume.
+    pub(crate) fn read(&self, handle: &str) -> anyhow::Result<Option<Record>> {
+        let path = self.record_path(handle);
+        match std::fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text)
+                .map(Some)
+                .with_context(|| format!("could not understand {}", path.display())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("could not read {}", path.display())),
+        }
+    }
+
+    /// What CSI's `CreateVolume` or `ControllerExpandVolume` would do: from
+    /// here on the volume has this size, and so has its device.
+    pub(crate) async fn provide(
+        &self,
+        handle: &str,
+        record: &Record,
+        device: Option<&Path>,
+    ) -> anyhow::Result<()> {
+        let text = serde_json::to_string(record)?;
+        // Renamed into place: the FUSE daemon reads it at any time.
+        let temporary = self.directory.join(format!(".{handle}.json"));
+        std::fs::write(&temporary, text)
+            .and_then(|()| std::fs::rename(&temporary, self.record_path(handle)))
+            .with_context(|| format!("could not record the volume {handle}"))?;
+        if !matches!(record.kind, Kind::Ext4 | Kind::Xfs) {
+            return Ok(());
+        }
+        let image = self.image(handle);
+        OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&image)
+            .and_then(|file| file.set_len(record.bytes))
+            .with_context(|| format!("could not size {}", image.display()))?;
+        if let Some(device) = device {
+            mounts::run("losetup", &["-c", &device.to_string_lossy()]).await?;
+        }
+        Ok(())
+    }
+
+    /// Formats where there is no filesystem yet, and mounts.
+    pub(super) async fn stage(
+        &self,
+        handle: &str,
+        record: &Record,
+        staging: &Path,
+    ) -> anyhow::Result<()> {
+        match record.kind {
+            Kind::Tmpfs => mounts::mount_tmpfs(handle, staging, record.bytes),
+            Kind::Fuse => self.start_daemon(handle, staging).await,
+            Kind::Ext4 | Kind::Xfs => {
+                let image = self.image(handle);
+                if found(&image)? != Some(record.kind) {
+                    format(record.kind, &image).await?;
+                } else if record.kind == Kind::Ext4 {
+                    grow_unmounted(&image, record.bytes).await?;
+                }
+                let (image, staging) = (image.to_string_lossy(), staging.to_string_lossy());
+                // -n: no note of it in /run of the machine.
+                let kind = record.kind.fs_type();
+                mounts::run("mount", &["-n", "-t", kind, "-o", "loop", &image, &staging]).await
+            }
+        }
+    }
+
+    /// Grows the filesystem to the device, or to the size for a tmpfs.
+    pub(super) async fn grow(&self, record: &Record, staging: &Path) -> anyhow::Result<()> {
+        let device = || {
+            mounts::find(staging)
+                .map(|mounted| mounted.source.to_string_lossy().into_owned())
+                .with_context(|| format!("{} is not mounted", staging.display()))
+        };
+        match record.kind {
+            Kind::Tmpfs => {
+                let size = format!("size={}", record.bytes);
+                mounts::remount(staging, false, Some(&size))
+            }
+            Kind::Xfs => mounts::run("xfs_growfs", &["-d", &staging.to_string_lossy()]).await,
+            Kind::Ext4 => mounts::run("resize2fs", &[&device()?]).await,
+            Kind::Fuse => Ok(()),
+        }
+    }
+
+    /// The daemon outlives the plugin, as a mounted volume must.
+    async fn start_daemon(&self, handle: &str, staging: &Path) -> anyhow::Result<()> {
+        let mut daemon = Command::new("/proc/self/exe")
+            .arg0("csi-doctor-lab")
+            .arg("fuse-volume")
+            .arg("--images")
+            .arg(&self.directory)
+            .args(["--handle", handle, "--at"])
+            .arg(staging)
+            .stdin(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .context("could not start the filesystem's daemon")?;
+        for _ in 0..100 {
+            if mounts::find(staging).is_some() {
+                return Ok(());
+            }
+            if let Some(status) = daemon.try_wait()? {
+                bail!("the filesystem's daemon ended with {status}");
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        Err(anyhow!("the filesystem's daemon did not mount anything"))
+    }
+}
+
+/// The filesystem that an image holds, by its magic number.
+fn found(image: &Path) -> anyhow::Result<Option<Kind>> {
+    let file = File::open(image).with_context(|| format!("could not open {}", image.display()))?;
+    let mut start = [0_u8; 2048];
+    file.read_exact_at(&mut start, 0)
+        .with_context(|| format!("could not read {}", image.display()))?;
+    Ok(if start.starts_with(b"XFSB") {
+        Some(Kind::Xfs)
+    } else if start[1080..1082] == [0x53, 0xEF] {
+        Some(Kind::Ext4)
+    } else {
+        None
+    })
+}
+
+async fn format(kind: Kind, image: &Path) -> anyhow::Result<()> {
+    let image = image.to_string_lossy();
+    match kind {
+        // No blocks reserved for root: it is how Kubernetes formats.
+        Kind::Ext4 => mounts::run("mkfs.ext4", &["-q", "-F", "-m0", &image]).await,
+        _ => mounts::run("mkfs.xfs", &["-q", "-f", &image]).await,
+    }
+}
+
+/// A volume that was grown while it was nowhere mounted, or whose kernel does
+/// not let ext4 grow while mounted, gets its size before the next mount.
+async fn grow_unmounted(image: &Path, bytes: u64) -> anyhow::Result<()> {
+    let file = File::open(image).with_context(|| format!("could not open {}", image.display()))?;
+    let field = |offset: u64| -> anyhow::Result<u64> {
+        let mut bytes = [0_u8; 4];
+        file.read_exact_at(&mut bytes, 1024 + offset)?;
+        Ok(u64::from(u32::from_le_bytes(bytes)))
+    };
+    let block = 1024 << field(0x18)?;
+    if field(0x04)? * block + block > bytes {
+        return Ok(());
+    }
+    let image = image.to_string_lossy();
+    // resize2fs insists on a check since the last mount.
+    mounts::run("e2fsck", &["-f", "-p", &image]).await?;
+    mounts::run("resize2fs", &[&image]).await
+}

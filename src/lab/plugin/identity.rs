@@ -1,0 +1,88 @@
+//! Who the plugin is, to callers and to the kubelet.
+
+use std::path::Path;
+
+use tonic::{Request, Response, Status};
+
+use crate::proto::csi;
+use crate::proto::csi::identity_server;
+use crate::proto::csi::plugin_capability::volume_expansion::Type as Expansion;
+use crate::proto::csi::plugin_capability::{Type, VolumeExpansion};
+use crate::proto::registration;
+use crate::proto::registration::registration_server;
+
+#[derive(Debug, Clone)]
+pub(super) struct Identity {
+    driver: String,
+    endpoint: String,
+}
+
+impl Identity {
+    pub(super) fn new(driver: String, socket: &Path) -> Self {
+        Self {
+            driver,
+            endpoint: socket.to_string_lossy().into_owned(),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl identity_server::Identity for Identity {
+    async fn get_plugin_info(
+        &self,
+        _: Request<csi::GetPluginInfoRequest>,
+    ) -> Result<Response<csi::GetPluginInfoResponse>, Status> {
+        Ok(Response::new(csi::GetPluginInfoResponse {
+            name: self.driver.clone(),
+            vendor_version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..csi::GetPluginInfoResponse::default()
+        }))
+    }
+
+    async fn get_plugin_capabilities(
+        &self,
+        _: Request<csi::GetPluginCapabilitiesRequest>,
+    ) -> Result<Response<csi::GetPluginCapabilitiesResponse>, Status> {
+        let online = Type::VolumeExpansion(VolumeExpansion {
+            r#type: Expansion::Online.into(),
+        });
+        Ok(Response::new(csi::GetPluginCapabilitiesResponse {
+            capabilities: vec![csi::PluginCapability {
+                r#type: Some(online),
+            }],
+        }))
+    }
+
+    async fn probe(
+        &self,
+        _: Request<csi::ProbeRequest>,
+    ) -> Result<Response<csi::ProbeResponse>, Status> {
+        Ok(Response::new(csi::ProbeResponse { ready: Some(true) }))
+    }
+}
+
+#[tonic::async_trait]
+impl registration_server::Registration for Identity {
+    async fn get_info(
+        &self,
+        _: Request<registration::InfoRequest>,
+    ) -> Result<Response<registration::PluginInfo>, Status> {
+        Ok(Response::new(registration::PluginInfo {
+            r#type: "CSIPlugin".to_owned(),
+            name: self.driver.clone(),
+            endpoint: self.endpoint.clone(),
+            supported_versions: vec!["1.0.0".to_owned()],
+        }))
+    }
+
+    async fn notify_registration_status(
+        &self,
+        request: Request<registration::RegistrationStatus>,
+    ) -> Result<Response<registration::RegistrationStatusResponse>, Status> {
+        let status = request.into_inner();
+        if !status.plugin_registered {
+            tracing::error!("the kubelet refused the registration: {}", status.error);
+        }
+        Ok(Response::new(registration::RegistrationStatusResponse {}))
+    }
+}

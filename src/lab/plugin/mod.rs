@@ -1,0 +1,77 @@
+//! A real CSI node plugin: Identity and Node on `csi.sock`, and the registrar's
+//! socket beside it. One process per driver.
+//!
+//! It knows volumes from the storage backend's records only; nothing of pods,
+//! claims or faults.
+
+mod backing;
+mod identity;
+mod node;
+mod stats;
+
+pub(crate) use backing::{Backend, Record};
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use tokio::net::UnixListener;
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::transport::Server;
+
+use crate::lab::args;
+use crate::lab::kubelet::{plugin_socket, registration_socket};
+use crate::proto::csi::identity_server::IdentityServer;
+use crate::proto::csi::node_server::NodeServer;
+use crate::proto::registration::registration_server::RegistrationServer;
+
+/// Serves until it is killed.
+pub(crate) fn run(wanted: args::Plugin) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("could not start the runtime")?;
+    runtime.block_on(serve(wanted))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(wanted: args::Plugin) -> anyhow::Result<()> {
+    let socket = plugin_socket(&wanted.kubelet_dir, &wanted.driver);
+    let registration = registration_socket(&wanted.kubelet_dir, &wanted.driver);
+    let calls = listen(&socket)?;
+    let registrations = listen(&registration)?;
+    let identity = identity::Identity::new(wanted.driver.clone(), &socket);
+    let node = node::Node::new(wanted.driver, wanted.node, Backend::new(wanted.images));
+    let plugin = Server::builder()
+        .add_service(IdentityServer::new(identity.clone()))
+        .add_service(NodeServer::new(node))
+        .serve_with_incoming(UnixListenerStream::new(calls));
+    let registrar = Server::builder()
+        .add_service(RegistrationServer::new(identity))
+        .serve_with_incoming(UnixListenerStream::new(registrations));
+    tokio::try_join!(plugin, registrar).context("could not serve")?;
+    Ok(())
+}
+
+/// Binds a socket that only root can reach. A file that a killed predecessor
+/// left behind is in the way, as in life.
+fn listen(socket: &Path) -> anyhow::Result<UnixListener> {
+    let shown = socket.display();
+    if let Some(directory) = socket.parent() {
+        std::fs::create_dir_all(directory)
+            .with_context(|| format!("could not make the directory of {shown}"))?;
+    }
+    match std::fs::remove_file(socket) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("could not remove the old {shown}"));
+        }
+        _ => {}
+    }
+    let listener =
+        UnixListener::bind(socket).with_context(|| format!("could not listen on {shown}"))?;
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o700))
+        .with_context(|| format!("could not protect {shown}"))?;
+    Ok(listener)
+}

@@ -1,0 +1,231 @@
+//! The Node service: stage, publish, grow, and back.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+
+use super::backing::{Backend, Record};
+use super::stats::Stats;
+use crate::lab::mounts;
+use crate::lab::volumes::Kind;
+use crate::proto::csi;
+use crate::proto::csi::node_server;
+use crate::proto::csi::node_service_capability::rpc::Type as Rpc;
+use crate::proto::csi::node_service_capability::{Rpc as RpcCapability, Type};
+
+/// The most volumes that one of these plugins takes.
+const LIMIT: i64 = 16;
+
+pub(super) struct Node {
+    driver: String,
+    node: String,
+    backend: Backend,
+    stats: Stats,
+    /// One volume operation at a time is plenty for a lab.
+    busy: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Node {
+    pub(super) fn new(driver: String, node: String, backend: Backend) -> Self {
+        Self {
+            driver,
+            node,
+            backend,
+            stats: Stats::default(),
+            busy: Arc::default(),
+        }
+    }
+
+    fn record(&self, handle: &str) -> Result<Record, Status> {
+        if handle.is_empty() {
+            return Err(Status::invalid_argument("volume_id is missing"));
+        }
+        self.backend
+            .read(handle)
+            .map_err(|error| internal(&error))?
+            .ok_or_else(|| Status::not_found(format!("{}: no volume {handle}", self.driver)))
+    }
+}
+
+/// A path that a request must give.
+fn path(name: &str, given: &str) -> Result<PathBuf, Status> {
+    if Path::new(given).is_absolute() {
+        Ok(given.into())
+    } else {
+        Err(Status::invalid_argument(format!(
+            "{name} is missing or not absolute: {given:?}"
+        )))
+    }
+}
+
+fn internal(error: &anyhow::Error) -> Status {
+    Status::internal(format!("{error:#}"))
+}
+
+fn io(attempt: &str, error: &std::io::Error) -> Status {
+    Status::internal(format!("could not {attempt}: {error}"))
+}
+
+#[tonic::async_trait]
+impl node_server::Node for Node {
+    async fn node_stage_volume(
+        &self,
+        request: Request<csi::NodeStageVolumeRequest>,
+    ) -> Result<Response<csi::NodeStageVolumeResponse>, Status> {
+        let request = request.into_inner();
+        let record = self.record(&request.volume_id)?;
+        let staging = path("staging_target_path", &request.staging_target_path)?;
+        let _busy = self.busy.lock().await;
+        if mounts::find(&staging).is_none() {
+            self.backend
+                .stage(&request.volume_id, &record, &staging)
+                .await
+                .map_err(|error| internal(&error))?;
+        }
+        Ok(Response::new(csi::NodeStageVolumeResponse {}))
+    }
+
+    async fn node_unstage_volume(
+        &self,
+        request: Request<csi::NodeUnstageVolumeRequest>,
+    ) -> Result<Response<csi::NodeUnstageVolumeResponse>, Status> {
+        let request = request.into_inner();
+        let staging = path("staging_target_path", &request.staging_target_path)?;
+        let _busy = self.busy.lock().await;
+        mounts::unmount(&staging).map_err(|error| internal(&error))?;
+        Ok(Response::new(csi::NodeUnstageVolumeResponse {}))
+    }
+
+    async fn node_publish_volume(
+        &self,
+        request: Request<csi::NodePublishVolumeRequest>,
+    ) -> Result<Response<csi::NodePublishVolumeResponse>, Status> {
+        let request = request.into_inner();
+        self.record(&request.volume_id)?;
+        let staging = path("staging_target_path", &request.staging_target_path)?;
+        let target = path("target_path", &request.target_path)?;
+        let _busy = self.busy.lock().await;
+        if mounts::find(&staging).is_none() {
+            let message = format!("{} is not staged", request.volume_id);
+            return Err(Status::failed_precondition(message));
+        }
+        if mounts::find(&target).is_none() {
+            std::fs::create_dir_all(&target)
+                .map_err(|error| io(&format!("make {}", target.display()), &error))?;
+            mounts::bind(&staging, &target, request.readonly).map_err(|error| internal(&error))?;
+        }
+        Ok(Response::new(csi::NodePublishVolumeResponse {}))
+    }
+
+    async fn node_unpublish_volume(
+        &self,
+        request: Request<csi::NodeUnpublishVolumeRequest>,
+    ) -> Result<Response<csi::NodeUnpublishVolumeResponse>, Status> {
+        let request = request.into_inner();
+        let target = path("target_path", &request.target_path)?;
+        let _busy = self.busy.lock().await;
+        mounts::unmount(&target).map_err(|error| internal(&error))?;
+        match std::fs::remove_dir(&target) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(io(&format!("remove {}", target.display()), &error))
+            }
+            _ => Ok(Response::new(csi::NodeUnpublishVolumeResponse {})),
+        }
+    }
+
+    async fn node_get_volume_stats(
+        &self,
+        request: Request<csi::NodeGetVolumeStatsRequest>,
+    ) -> Result<Response<csi::NodeGetVolumeStatsResponse>, Status> {
+        let request = request.into_inner();
+        self.record(&request.volume_id)?;
+        let volume = path("volume_path", &request.volume_path)?;
+        if mounts::find(&volume).is_none() {
+            let message = format!("volume path {} is not mounted", volume.display());
+            return Err(Status::not_found(message));
+        }
+        let usage = self.stats.read(&request.volume_id, volume).await?;
+        Ok(Response::new(csi::NodeGetVolumeStatsResponse {
+            usage,
+            volume_condition: Some(csi::VolumeCondition {
+                abnormal: false,
+                message: "the volume is mounted and answers".to_owned(),
+            }),
+        }))
+    }
+
+    async fn node_expand_volume(
+        &self,
+        request: Request<csi::NodeExpandVolumeRequest>,
+    ) -> Result<Response<csi::NodeExpandVolumeResponse>, Status> {
+        let request = request.into_inner();
+        let record = self.record(&request.volume_id)?;
+        let staging = path("staging_target_path", &request.staging_target_path)?;
+        if record.kind == Kind::Fuse {
+            return Err(Status::unimplemented("this volume cannot grow"));
+        }
+        let wanted = request
+            .capacity_range
+            .map_or(0, |range| u64::try_from(range.required_bytes).unwrap_or(0));
+        if wanted > record.bytes {
+            let message = format!("the backend gives {} bytes, not {wanted}", record.bytes);
+            return Err(Status::out_of_range(message));
+        }
+        let _busy = self.busy.lock().await;
+        if mounts::find(&staging).is_none() {
+            let message = format!("{} is not staged", request.volume_id);
+            return Err(Status::failed_precondition(message));
+        }
+        self.backend
+            .grow(&record, &staging)
+            .await
+            .map_err(|error| internal(&error))?;
+        Ok(Response::new(csi::NodeExpandVolumeResponse {
+            capacity_bytes: i64::try_from(record.bytes).unwrap_or(i64::MAX),
+        }))
+    }
+
+    async fn node_get_capabilities(
+        &self,
+        _: Request<csi::NodeGetCapabilitiesRequest>,
+    ) -> Result<Response<csi::NodeGetCapabilitiesResponse>, Status> {
+        let capabilities = [
+            Rpc::StageUnstageVolume,
+            Rpc::GetVolumeStats,
+            Rpc::ExpandVolume,
+            Rpc::VolumeCondition,
+        ]
+        .map(|rpc| csi::NodeServiceCapability {
+            r#type: Some(Type::Rpc(RpcCapability { r#type: rpc.into() })),
+        });
+        Ok(Response::new(csi::NodeGetCapabilitiesResponse {
+            capabilities: capabilities.into(),
+        }))
+    }
+
+    async fn node_get_info(
+        &self,
+        _: Request<csi::NodeGetInfoRequest>,
+    ) -> Result<Response<csi::NodeGetInfoResponse>, Status> {
+        Ok(Response::new(csi::NodeGetInfoResponse {
+            node_id: self.node.clone(),
+            max_volumes_per_node: LIMIT,
+            accessible_topology: None,
+        }))
+    }
+
+    async fn node_get_volume_health(
+        &self,
+        _: Request<csi::NodeGetVolumeHealthRequest>,
+    ) -> Result<Response<csi::NodeGetVolumeHealthResponse>, Status> {
+        Err(Status::unimplemented("this plugin speaks CSI 1.12"))
+    }
+
+    async fn node_get_storage_health(
+        &self,
+        _: Request<csi::NodeGetStorageHealthRequest>,
+    ) -> Result<Response<csi::NodeGetStorageHealthResponse>, Status> {
+        Err(Status::unimplemented("this plugin speaks CSI 1.12"))
+    }
+}

@@ -1,0 +1,51 @@
+//! The beginning and the end of every program: arguments that are refused, the runtime, what is
+//! printed, and the exit code.
+
+use std::future::Future;
+use std::process::ExitCode;
+
+/// Could not do what was asked; 1 says that something was found.
+pub const COULD_NOT: u8 = 2;
+
+/// Prints help, version, or why arguments are refused.
+pub fn usage(error: &clap::Error) -> ExitCode {
+    // Nothing is left to be done when the terminal is gone.
+    let _ = error.print();
+    if error.use_stderr() {
+        ExitCode::from(COULD_NOT)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+/// Runs to the end on tokio. A thread that hangs on a sick filesystem holds nobody up.
+pub fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(future);
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Prints an answer; styles are taken out where it does not go to a terminal.
+#[expect(
+    clippy::print_stdout,
+    reason = "the one place where answers are printed"
+)]
+pub fn print(text: &str) {
+    anstream::print!("{text}");
+}
+
+/// The exit code of an outcome; an error is told in one line, causes included.
+#[expect(
+    clippy::print_stderr,
+    reason = "the one place where failures are printed"
+)]
+pub fn exit(program: &str, outcome: anyhow::Result<ExitCode>) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        anstream::eprintln!("{program}: {error:#}");
+        ExitCode::from(COULD_NOT)
+    })
+}

@@ -1,0 +1,413 @@
+//! What was observed on a node: volumes, mounts, sizes, drivers.
+
+use crate::model::driver::{Driver, Plugin};
+use crate::model::facts::{NodeFacts, Thresholds};
+use crate::model::mount::{DeviceNumber, Mount, Usage};
+use crate::model::objects::{PodState, VolumeMode};
+use crate::model::observed::{Gap, Listing, Observed, Why};
+use crate::model::sizes::{Bytes, FilesystemSize, Sizes};
+use crate::model::volume::{Condition, DriverStats, Published, Volume};
+use crate::proto::v1;
+use crate::wire::WireError;
+use crate::wire::objects::mode;
+use crate::wire::value::{
+    all, gaps, name, nanoseconds, observed, observed_option, optional, path, path_bytes, required,
+    split, split_option, text, timestamp, unsaid, word, words,
+};
+
+impl From<&NodeFacts> for v1::NodeFacts {
+    fn from(facts: &NodeFacts) -> Self {
+        Self {
+            node: facts.node.to_string(),
+            observed_at_ns: nanoseconds(facts.observed_at),
+            thresholds: Some(v1::Thresholds {
+                nearly_full_percent: u32::from(facts.thresholds.nearly_full_percent),
+            }),
+            volumes: facts.volumes.items.iter().map(Into::into).collect(),
+            volume_gaps: facts.volumes.gaps.iter().map(Into::into).collect(),
+            drivers: facts.drivers.items.iter().map(Into::into).collect(),
+            driver_gaps: facts.drivers.gaps.iter().map(Into::into).collect(),
+            gaps: facts.gaps.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl TryFrom<v1::NodeFacts> for NodeFacts {
+    type Error = WireError;
+
+    fn try_from(facts: v1::NodeFacts) -> Result<Self, WireError> {
+        Ok(Self {
+            node: name(required("node", facts.node)?).into(),
+            observed_at: timestamp(facts.observed_at_ns),
+            thresholds: facts
+                .thresholds
+                .map_or(Thresholds::DEFAULT, |thresholds| Thresholds {
+                    nearly_full_percent: u8::try_from(thresholds.nearly_full_percent)
+                        .unwrap_or(u8::MAX),
+                }),
+            volumes: Listing {
+                items: all("volumes", facts.volumes)?,
+                gaps: gaps(facts.volume_gaps),
+            },
+            drivers: Listing {
+                items: all("drivers", facts.drivers)?,
+                gaps: gaps(facts.driver_gaps),
+            },
+            gaps: gaps(facts.gaps),
+        })
+    }
+}
+
+impl From<&Volume> for v1::Volume {
+    fn from(volume: &Volume) -> Self {
+        let (handle, handle_gap) = split(&volume.handle, ToString::to_string);
+        let (persistent, persistent_gap) = split_option(&volume.persistent, Into::into);
+        let (attachment, attachment_gap) = split_option(&volume.attachment, Into::into);
+        let (staged, staged_gap) = split_option(&volume.staged, Into::into);
+        let (stats, stats_gap) = split(&volume.stats, Into::into);
+        Self {
+            spec_name: volume.spec_name.clone(),
+            driver: volume.driver.to_string(),
+            handle: handle.unwrap_or_default(),
+            handle_gap,
+            claim: volume.claim.as_ref().map(Into::into),
+            persistent,
+            persistent_gap,
+            attachment,
+            attachment_gap,
+            block: volume.mode == VolumeMode::Block,
+            staging: volume.staging.as_ref().map(path_bytes),
+            staged,
+            staged_gap,
+            published: volume.published.iter().map(Into::into).collect(),
+            stats,
+            stats_gap,
+            sizes: Some((&volume.sizes).into()),
+        }
+    }
+}
+
+impl TryFrom<v1::Volume> for Volume {
+    type Error = WireError;
+
+    fn try_from(volume: v1::Volume) -> Result<Self, WireError> {
+        let handle = (!volume.handle.is_empty()).then(|| name(volume.handle).into());
+        Ok(Self {
+            spec_name: name(required("spec_name", volume.spec_name)?),
+            driver: name(volume.driver).into(),
+            handle: observed(handle, volume.handle_gap, "the volume's handle"),
+            claim: optional("claim", volume.claim)?,
+            persistent: observed_option(
+                optional("persistent", volume.persistent)?,
+                volume.persistent_gap,
+            ),
+            attachment: observed_option(
+                optional("attachment", volume.attachment)?,
+                volume.attachment_gap,
+            ),
+            mode: mode(volume.block),
+            staging: volume.staging.map(path),
+            staged: observed_option(optional("staged", volume.staged)?, volume.staged_gap),
+            published: all("published", volume.published)?,
+            stats: observed(
+                volume.stats.map(Into::into),
+                volume.stats_gap,
+                "what the driver answers about the volume",
+            ),
+            sizes: volume.sizes.unwrap_or_default().into(),
+        })
+    }
+}
+
+impl From<&Published> for v1::Published {
+    fn from(published: &Published) -> Self {
+        let (state, state_gap) = split(&published.state, |state| pod_state(*state).to_owned());
+        let (mount, mount_gap) = split_option(&published.mount, Into::into);
+        let (usage, usage_gap) = split(&published.usage, Into::into);
+        Self {
+            pod: Some((&published.pod).into()),
+            state: state.unwrap_or_default(),
+            state_gap,
+            started_ns: published.started.map(nanoseconds),
+            target: path_bytes(&published.target),
+            mount,
+            mount_gap,
+            usage,
+            usage_gap,
+            asked_read_only: published.asked_read_only.clone(),
+        }
+    }
+}
+
+impl TryFrom<v1::Published> for Published {
+    type Error = WireError;
+
+    fn try_from(published: v1::Published) -> Result<Self, WireError> {
+        if published.target.is_empty() {
+            return Err(WireError::missing("target"));
+        }
+        let state = match published.state_gap {
+            Some(gap) => Observed::Unknown(gap.into()),
+            None => to_pod_state(&published.state),
+        };
+        Ok(Self {
+            pod: published
+                .pod
+                .ok_or_else(|| WireError::missing("pod"))?
+                .into(),
+            state,
+            started: published.started_ns.map(timestamp),
+            target: path(published.target),
+            mount: observed_option(optional("mount", published.mount)?, published.mount_gap),
+            usage: observed(
+                published.usage.map(Into::into),
+                published.usage_gap,
+                "what the filesystem answers",
+            ),
+            asked_read_only: published.asked_read_only.map(text),
+        })
+    }
+}
+
+const POD_STATES: [PodState; 4] = [
+    PodState::Starting,
+    PodState::Running,
+    PodState::Ending,
+    PodState::Done,
+];
+
+fn pod_state(state: PodState) -> &'static str {
+    match state {
+        PodState::Starting => "Starting",
+        PodState::Running => "Running",
+        PodState::Ending => "Ending",
+        PodState::Done => "Done",
+    }
+}
+
+fn to_pod_state(given: &str) -> Observed<PodState> {
+    match POD_STATES
+        .into_iter()
+        .find(|state| pod_state(*state) == given)
+    {
+        Some(state) => Observed::Known(state),
+        None if given.is_empty() => Observed::Unknown(unsaid("how far the pod is")),
+        None => Observed::Unknown(Gap::new(
+            Why::Malformed,
+            text(format!("the agent calls the pod {given}")),
+        )),
+    }
+}
+
+impl From<&Mount> for v1::Mount {
+    fn from(mount: &Mount) -> Self {
+        Self {
+            id: mount.id,
+            parent: mount.parent,
+            major: mount.device.major,
+            minor: mount.device.minor,
+            root: path_bytes(&mount.root),
+            target: path_bytes(&mount.target),
+            options: mount.options.clone(),
+            fs_type: mount.fs_type.clone(),
+            source: mount.source.clone(),
+            super_options: mount.super_options.clone(),
+        }
+    }
+}
+
+impl TryFrom<v1::Mount> for Mount {
+    type Error = WireError;
+
+    fn try_from(mount: v1::Mount) -> Result<Self, WireError> {
+        if mount.target.is_empty() {
+            return Err(WireError::missing("target"));
+        }
+        Ok(Self {
+            id: mount.id,
+            parent: mount.parent,
+            device: DeviceNumber {
+                major: mount.major,
+                minor: mount.minor,
+            },
+            root: path(mount.root),
+            target: path(mount.target),
+            options: text(mount.options),
+            fs_type: word(mount.fs_type),
+            source: text(mount.source),
+            super_options: text(mount.super_options),
+        })
+    }
+}
+
+impl From<&Usage> for v1::Usage {
+    fn from(usage: &Usage) -> Self {
+        Self {
+            total_bytes: usage.total_bytes,
+            used_bytes: usage.used_bytes,
+            available_bytes: usage.available_bytes,
+            total_inodes: usage.total_inodes,
+            used_inodes: usage.used_inodes,
+        }
+    }
+}
+
+impl From<v1::Usage> for Usage {
+    fn from(usage: v1::Usage) -> Self {
+        Self {
+            total_bytes: usage.total_bytes,
+            used_bytes: usage.used_bytes,
+            available_bytes: usage.available_bytes,
+            total_inodes: usage.total_inodes,
+            used_inodes: usage.used_inodes,
+        }
+    }
+}
+
+impl From<&DriverStats> for v1::DriverStats {
+    fn from(stats: &DriverStats) -> Self {
+        Self {
+            usage: stats.usage.as_ref().map(Into::into),
+            condition: stats
+                .condition
+                .as_ref()
+                .map(|condition| v1::VolumeCondition {
+                    abnormal: condition.abnormal,
+                    message: condition.message.clone(),
+                }),
+        }
+    }
+}
+
+impl From<v1::DriverStats> for DriverStats {
+    fn from(stats: v1::DriverStats) -> Self {
+        Self {
+            usage: stats.usage.map(Into::into),
+            condition: stats.condition.map(|condition| Condition {
+                abnormal: condition.abnormal,
+                message: text(condition.message),
+            }),
+        }
+    }
+}
+
+impl From<&Sizes> for v1::Sizes {
+    fn from(sizes: &Sizes) -> Self {
+        let (filesystem, gap) = split_option(&sizes.filesystem, |size| *size);
+        Self {
+            request: size(&sizes.request),
+            allocated: size(&sizes.allocated),
+            capacity: size(&sizes.capacity),
+            device: size(&sizes.device),
+            filesystem: Some(v1::FilesystemSize {
+                at_least: filesystem.map(|size| size.at_least.0),
+                at_most: filesystem.map(|size| size.at_most.0),
+                gap,
+            }),
+            status: size(&sizes.status),
+            driver: size(&sizes.driver),
+        }
+    }
+}
+
+impl From<v1::Sizes> for Sizes {
+    fn from(sizes: v1::Sizes) -> Self {
+        Self {
+            request: to_size(sizes.request),
+            allocated: to_size(sizes.allocated),
+            capacity: to_size(sizes.capacity),
+            device: to_size(sizes.device),
+            filesystem: to_filesystem_size(sizes.filesystem),
+            status: to_size(sizes.status),
+            driver: to_size(sizes.driver),
+        }
+    }
+}
+
+/// Always a message, even an empty one: that there is no such size is something said.
+#[expect(clippy::unnecessary_wraps, reason = "prost wants an Option")]
+fn size(fact: &Observed<Option<Bytes>>) -> Option<v1::Size> {
+    let (bytes, gap) = split_option(fact, |bytes| bytes.0);
+    Some(v1::Size { bytes, gap })
+}
+
+fn to_size(size: Option<v1::Size>) -> Observed<Option<Bytes>> {
+    match size {
+        Some(size) => observed_option(size.bytes.map(Bytes), size.gap),
+        None => Observed::Unknown(unsaid("this size")),
+    }
+}
+
+fn to_filesystem_size(size: Option<v1::FilesystemSize>) -> Observed<Option<FilesystemSize>> {
+    let Some(size) = size else {
+        return Observed::Unknown(unsaid("the filesystem's size"));
+    };
+    // One bound alone is no range: without the other nothing can be concluded from it.
+    let range = match (size.at_least, size.at_most) {
+        (Some(at_least), Some(at_most)) => Some(FilesystemSize {
+            at_least: Bytes(at_least),
+            at_most: Bytes(at_most),
+        }),
+        (None, None) => None,
+        _ => return Observed::Unknown(unsaid("both bounds of the filesystem's size")),
+    };
+    observed_option(range, size.gap)
+}
+
+impl From<&Driver> for v1::Driver {
+    fn from(driver: &Driver) -> Self {
+        let (plugin, plugin_gap) = split(&driver.plugin, Into::into);
+        Self {
+            name: driver.name.to_string(),
+            expected_by: driver.expected_by.clone(),
+            socket: driver.socket.as_ref().map(path_bytes),
+            plugin,
+            plugin_gap,
+        }
+    }
+}
+
+impl TryFrom<v1::Driver> for Driver {
+    type Error = WireError;
+
+    fn try_from(driver: v1::Driver) -> Result<Self, WireError> {
+        Ok(Self {
+            name: name(required("name", driver.name)?).into(),
+            expected_by: words(driver.expected_by),
+            socket: driver.socket.map(path),
+            plugin: observed(
+                driver.plugin.map(Into::into),
+                driver.plugin_gap,
+                "what the plugin answers",
+            ),
+        })
+    }
+}
+
+impl From<&Plugin> for v1::Plugin {
+    fn from(plugin: &Plugin) -> Self {
+        let (ready, ready_gap) = split(&plugin.ready, |ready| *ready);
+        let (capabilities, capabilities_gap) = split(&plugin.capabilities, Clone::clone);
+        Self {
+            version: plugin.version.clone(),
+            ready: ready.unwrap_or_default(),
+            ready_gap,
+            capabilities: capabilities.unwrap_or_default(),
+            capabilities_gap,
+        }
+    }
+}
+
+impl From<v1::Plugin> for Plugin {
+    fn from(plugin: v1::Plugin) -> Self {
+        Self {
+            version: word(plugin.version),
+            ready: observed(Some(plugin.ready), plugin.ready_gap, "readiness"),
+            capabilities: observed(
+                Some(words(plugin.capabilities)),
+                plugin.capabilities_gap,
+                "capabilities",
+            ),
+        }
+    }
+}
