@@ -9,6 +9,7 @@
 //! of its memory is the caller's; only deadlines are measured here.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -300,6 +301,15 @@ impl Prober {
     }
 }
 
+impl fmt::Debug for Prober {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prober")
+            .field("deadline", &self.deadline)
+            .field("max_stuck", &self.max_stuck)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Drop for Prober {
     /// Idle threads end; stuck ones end when they come back, if ever.
     fn drop(&mut self) {
@@ -434,9 +444,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::needless_raw_string_hashes,
+    reason = "the goldens' library writes them so"
+)]
 mod tests {
     use std::collections::BTreeSet as Set;
-    use std::fmt::Write;
+    use std::fmt::Write as _;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use expect_test::{Expect, expect};

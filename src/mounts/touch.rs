@@ -155,7 +155,8 @@ fn gap(attempt: &str, target: &HostPath, errno: Errno) -> Gap {
 /// Usage as `df` counts it: the unit is the fragment, and what is free for root is not used.
 fn usage(stat: &Statvfs) -> Usage {
     let unit = stat.fragment_size();
-    let bytes = |blocks: u64| blocks.saturating_mul(unit);
+    // A filesystem in user space may say anything: sums of two such numbers must still be numbers.
+    let bytes = |blocks: u64| blocks.saturating_mul(unit).min(u64::MAX / 2);
     let used = stat.blocks().saturating_sub(stat.blocks_free());
     Usage {
         total_bytes: bytes(stat.blocks()),
