@@ -1,5 +1,6 @@
 //! Plugins at real sockets: well, refusing, silent, stale, and speaking nonsense.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -220,12 +221,11 @@ async fn stats_of_volumes() {
     let plugins = host.plugins(LONG);
     let mut shown = String::new();
     for volume in ["good", "busy", "odd", "missing"] {
-        shown += &match stats(&plugins, "disk", volume).await {
-            Observed::Known(stats) => {
-                format!("{volume}: {} used\n", stats.usage.unwrap().used_bytes)
-            }
-            Observed::Unknown(gap) => format!("{volume}: {gap}\n"),
+        let words = match stats(&plugins, "disk", volume).await {
+            Observed::Known(stats) => format!("{} used", stats.usage.unwrap().used_bytes),
+            Observed::Unknown(gap) => gap.to_string(),
         };
+        writeln!(shown, "{volume}: {words}").unwrap();
     }
     expect![[r#"
         good: 40 used
