@@ -14,8 +14,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use crate::model::finding::{Code, Finding, MountStage, Object, Severity, Stage, State};
+use crate::model::finding::{Code, Finding, Object, Severity, State};
 use crate::model::names::{DriverName, NodeName};
+use crate::model::stage::{MountStage, Stage};
 use crate::model::view::{NodeView, Story, View};
 use crate::model::volume::Volume;
 
@@ -290,9 +291,10 @@ mod tests {
 
     use super::*;
     use crate::model::facts::NodeFacts;
-    use crate::model::finding::{ExpandStage, Key, Problem, Resolution, Subject};
+    use crate::model::finding::{Key, Problem, Resolution, Subject};
     use crate::model::sample;
     use crate::model::scan::{Origin, Scan};
+    use crate::model::stage::ExpandStage;
 
     fn at() -> Timestamp {
         "2026-11-05T12:00:00Z".parse().unwrap()

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use crate::model::driver::{Driver, Plugin};
 use crate::model::facts::{NodeFacts, Thresholds};
 use crate::model::finding::{
-    Evidence, Finding, Key, NextStep, Object, Problem, Resolution, RuleVerdicts, Severity, Stage,
-    State, Subject,
+    Evidence, Finding, Key, NextStep, Object, Problem, Resolution, RuleVerdicts, Severity, State,
+    Subject,
 };
 use crate::model::mount::{DeviceNumber, Mount, Usage};
 use crate::model::names::{ClaimRef, HostPath, NodeName, PodRef};
@@ -20,6 +20,7 @@ use crate::model::objects::{
 use crate::model::observed::{Gap, Listing, Observed, Why};
 use crate::model::scan::{Origin, Scan};
 use crate::model::sizes::{Bytes, FilesystemSize, Sizes};
+use crate::model::stage::Stage;
 use crate::model::view::Story;
 use crate::model::volume::{self, DriverStats, Published, Volume};
 
