@@ -20,20 +20,29 @@ pub fn usage(error: &clap::Error) -> ExitCode {
 
 /// Runs to the end on tokio. A thread that hangs on a sick filesystem holds nobody up.
 pub fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     let outcome = runtime.block_on(future);
     runtime.shutdown_background();
     outcome
 }
 
 /// Prints an answer; styles are taken out where it does not go to a terminal.
-#[expect(clippy::print_stdout, reason = "the one place where answers are printed")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the one place where answers are printed"
+)]
 pub fn print(text: &str) {
     anstream::print!("{text}");
 }
 
 /// The exit code of an outcome; an error is told in one line, causes included.
-#[expect(clippy::print_stderr, reason = "the one place where failures are printed")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the one place where failures are printed"
+)]
 pub fn exit(program: &str, outcome: anyhow::Result<ExitCode>) -> ExitCode {
     outcome.unwrap_or_else(|error| {
         anstream::eprintln!("{program}: {error:#}");

@@ -83,7 +83,8 @@ async fn get(mut reader: Reader, args: &GetArgs, fail_on: FailOn) -> anyhow::Res
             (text, found(&stories, fail_on))
         }
         Kind::Volumes => {
-            let Listed { at, items: volumes } = reader.volumes(&volumes_in(&args.scope, None)).await?;
+            let Listed { at, items: volumes } =
+                reader.volumes(&volumes_in(&args.scope, None)).await?;
             let stories = reader.findings(&findings_in(&args.scope)).await?.items;
             let text = match json {
                 true => render::json::volumes(at, &volumes),
@@ -110,7 +111,9 @@ async fn describe(
     args: &DescribeArgs,
     fail_on: FailOn,
 ) -> anyhow::Result<Answer> {
-    let Listed { at, items: volumes } = reader.volumes(&volumes_in(&args.scope, Some(&args.name))).await?;
+    let Listed { at, items: volumes } = reader
+        .volumes(&volumes_in(&args.scope, Some(&args.name)))
+        .await?;
     let stories = reader.findings(&findings_in(&args.scope)).await?.items;
     if volumes.is_empty() {
         anyhow::bail!(

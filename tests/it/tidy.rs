@@ -49,7 +49,15 @@ const FENCED: &[(&str, &[&str])] = &[
 const PROTO_USERS: &[&str] = &["wire", "csi", "grpc", "collector", "lab", "store"];
 
 /// What the pure layers do not do.
-const IMPURE: &[&str] = &["std::fs", "std::net", "std::env", "std::thread", "tokio::", "async fn", "tracing::"];
+const IMPURE: &[&str] = &[
+    "std::fs",
+    "std::net",
+    "std::env",
+    "std::thread",
+    "tokio::",
+    "async fn",
+    "tracing::",
+];
 
 /// A file that grows beyond this needs to be two.
 const LONGEST_FILE: usize = 420;
@@ -76,19 +84,34 @@ fn modules_import_strictly_lower_layers() {
 #[test]
 fn a_wrong_arrow_is_seen() {
     let faults = |path: &str, text: &str| wrong_arrows(Path::new(path), text).join("\n");
-    expect!["src/rules/x.rs: rules may not import mounts"].assert_eq(&faults("src/rules/x.rs", "use crate::mounts::Prober;"));
-    expect!["src/rules/x.rs: rules may not import history"].assert_eq(&faults("src/rules/x.rs", "let h = crate::history::History::default();"));
-    expect!["src/csi/x.rs: csi may not import mounts"].assert_eq(&faults("src/csi/x.rs", "use crate::mounts::Prober;"));
-    expect!["src/model/x.rs: only wire, csi, grpc, collector, lab, store may name proto"].assert_eq(&faults("src/model/x.rs", "use crate::proto::v1;"));
-    expect!["src/rules/x.rs: rules is pure and names std::fs"].assert_eq(&faults("src/rules/x.rs", "std::fs::read(path)"));
-    expect!["src/cli/x.rs: only kubernetes, lab may name kube"].assert_eq(&faults("src/cli/x.rs", "use kube::Client;"));
-    expect!["src/join/x.rs: write one `use crate::module::{…}` a module"].assert_eq(&faults("src/join/x.rs", "use crate::{model, proto};"));
-    expect![""].assert_eq(&faults("src/agent/x.rs", "use crate::rules;\nuse crate::mounts::Prober;"));
+    expect!["src/rules/x.rs: rules may not import mounts"]
+        .assert_eq(&faults("src/rules/x.rs", "use crate::mounts::Prober;"));
+    expect!["src/rules/x.rs: rules may not import history"].assert_eq(&faults(
+        "src/rules/x.rs",
+        "let h = crate::history::History::default();",
+    ));
+    expect!["src/csi/x.rs: csi may not import mounts"]
+        .assert_eq(&faults("src/csi/x.rs", "use crate::mounts::Prober;"));
+    expect!["src/model/x.rs: only wire, csi, grpc, collector, lab, store may name proto"]
+        .assert_eq(&faults("src/model/x.rs", "use crate::proto::v1;"));
+    expect!["src/rules/x.rs: rules is pure and names std::fs"]
+        .assert_eq(&faults("src/rules/x.rs", "std::fs::read(path)"));
+    expect!["src/cli/x.rs: only kubernetes, lab may name kube"]
+        .assert_eq(&faults("src/cli/x.rs", "use kube::Client;"));
+    expect!["src/join/x.rs: write one `use crate::module::{…}` a module"]
+        .assert_eq(&faults("src/join/x.rs", "use crate::{model, proto};"));
+    expect![""].assert_eq(&faults(
+        "src/agent/x.rs",
+        "use crate::rules;\nuse crate::mounts::Prober;",
+    ));
 }
 
 fn wrong_arrows(path: &Path, text: &str) -> Vec<String> {
-    let Some(module) = module_of(path) else { return Vec::new() };
-    let layer = layer_of(&module).unwrap_or_else(|| panic!("src/{module} is in no layer: add it to LAYERS"));
+    let Some(module) = module_of(path) else {
+        return Vec::new();
+    };
+    let layer = layer_of(&module)
+        .unwrap_or_else(|| panic!("src/{module} is in no layer: add it to LAYERS"));
     let code = without_tests_and_comments(text);
     let mut faults = BTreeSet::new();
     if code.contains("use crate::{") || code.contains("super::super") {
@@ -118,7 +141,10 @@ fn wrong_arrows(path: &Path, text: &str) -> Vec<String> {
             faults.insert(format!("{module} is pure and names {word}"));
         }
     }
-    faults.into_iter().map(|fault| format!("{}: {fault}", path.display())).collect()
+    faults
+        .into_iter()
+        .map(|fault| format!("{}: {fault}", path.display()))
+        .collect()
 }
 
 /// The first name below `src/`; none for the crate's root and the bins.
@@ -129,13 +155,18 @@ fn module_of(path: &Path) -> Option<String> {
 }
 
 fn layer_of(module: &str) -> Option<u8> {
-    LAYERS.iter().find(|(name, _)| *name == module).map(|(_, layer)| *layer)
+    LAYERS
+        .iter()
+        .find(|(name, _)| *name == module)
+        .map(|(_, layer)| *layer)
 }
 
 /// The identifiers that follow a path prefix.
 fn named_after(code: &str, prefix: &str) -> Vec<String> {
     let idents = code.split(prefix).skip(1).map(|rest| {
-        rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+        rest.chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+            .collect()
     });
     idents.collect()
 }
@@ -151,17 +182,25 @@ fn names_crate(code: &str, krate: &str) -> bool {
 /// Tests stand at the foot of a file and may do what the code above may not.
 fn without_tests_and_comments(text: &str) -> String {
     let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
-    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    code.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[test]
 fn pure_modules_deny_what_the_core_may_not_call() {
-    for (module, layer) in LAYERS.iter().filter(|(module, layer)| *layer <= PURE && *module != "proto") {
+    for (module, layer) in LAYERS
+        .iter()
+        .filter(|(module, layer)| *layer <= PURE && *module != "proto")
+    {
         let root = root().join("src");
-        let Some(text) = [root.join(format!("{module}.rs")), root.join(module).join("mod.rs")]
-            .iter()
-            .find_map(|path| fs::read_to_string(path).ok())
-        else {
+        let Some(text) = [
+            root.join(format!("{module}.rs")),
+            root.join(module).join("mod.rs"),
+        ]
+        .iter()
+        .find_map(|path| fs::read_to_string(path).ok()) else {
             continue;
         };
         assert!(
@@ -174,7 +213,11 @@ fn pure_modules_deny_what_the_core_may_not_call() {
 #[test]
 fn every_module_says_what_it_does() {
     for (path, text) in sources("src").iter().chain(&sources("tests")) {
-        assert!(text.starts_with("//!"), "{} has no //! header", path.display());
+        assert!(
+            text.starts_with("//!"),
+            "{} has no //! header",
+            path.display()
+        );
     }
 }
 
@@ -182,14 +225,23 @@ fn every_module_says_what_it_does() {
 fn no_file_is_two_rooms() {
     for (path, text) in sources("src").iter().chain(&sources("tests")) {
         let lines = text.lines().count();
-        assert!(lines <= LONGEST_FILE, "{} has {lines} lines", path.display());
+        assert!(
+            lines <= LONGEST_FILE,
+            "{} has {lines} lines",
+            path.display()
+        );
     }
 }
 
 #[test]
 fn nothing_is_left_lying_about() {
     // Written so that this file does not find itself.
-    let words = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("dbg", "!("), concat!("#[ign", "ore")];
+    let words = [
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+        concat!("dbg", "!("),
+        concat!("#[ign", "ore"),
+    ];
     for (path, text) in sources("src").iter().chain(&sources("tests")) {
         for word in words {
             assert!(!text.contains(word), "{} contains {word}", path.display());
@@ -199,30 +251,58 @@ fn nothing_is_left_lying_about() {
 
 #[test]
 fn rules_files_and_pages_are_the_same_list() {
-    let codes: BTreeSet<String> = csi_doctor::rules::RULES.iter().map(|rule| rule.code.to_owned()).collect();
-    let files: BTreeSet<String> = names_in("src/rules").into_iter().filter(|name| name != "mod").map(|name| camel_case(&name)).collect();
+    let codes: BTreeSet<String> = csi_doctor::rules::RULES
+        .iter()
+        .map(|rule| rule.code.to_owned())
+        .collect();
+    let files: BTreeSet<String> = names_in("src/rules")
+        .into_iter()
+        .filter(|name| name != "mod")
+        .map(|name| camel_case(&name))
+        .collect();
     let pages: BTreeSet<String> = names_in("docs/findings").into_iter().collect();
-    assert_eq!(codes, files, "the list in src/rules/mod.rs and the files of src/rules");
-    assert_eq!(codes, pages, "the list in src/rules/mod.rs and the pages of docs/findings");
+    assert_eq!(
+        codes, files,
+        "the list in src/rules/mod.rs and the files of src/rules"
+    );
+    assert_eq!(
+        codes, pages,
+        "the list in src/rules/mod.rs and the pages of docs/findings"
+    );
 }
 
 #[test]
 fn pages_have_their_headings_and_something_under_each() {
     for rule in csi_doctor::rules::RULES {
         let page = rule.docs;
-        assert!(page.starts_with(&format!("# {}\n", rule.code)), "{}: the title is not the code", rule.code);
-        let found: Vec<&str> = page.lines().filter(|line| line.starts_with("## ")).collect();
+        assert!(
+            page.starts_with(&format!("# {}\n", rule.code)),
+            "{}: the title is not the code",
+            rule.code
+        );
+        let found: Vec<&str> = page
+            .lines()
+            .filter(|line| line.starts_with("## "))
+            .collect();
         assert_eq!(found, HEADINGS, "headings of {}", rule.code);
         for section in page.split("\n## ").skip(1) {
             let body: String = section.lines().skip(1).collect();
-            assert!(!body.trim().is_empty(), "{}: nothing under {:?}", rule.code, section.lines().next());
+            assert!(
+                !body.trim().is_empty(),
+                "{}: nothing under {:?}",
+                rule.code,
+                section.lines().next()
+            );
         }
     }
 }
 
 #[test]
 fn codes_are_never_renamed_or_reused() {
-    let codes: Vec<&str> = csi_doctor::rules::RULES.iter().map(|rule| rule.code).collect();
+    let codes: Vec<&str> = csi_doctor::rules::RULES
+        .iter()
+        .map(|rule| rule.code)
+        .collect();
     expect![[r#"
         DriverUnreachable
         FilesystemNearlyFull
@@ -242,7 +322,18 @@ fn camel_case(snake: &str) -> String {
 
 fn names_in(folder: &str) -> Vec<String> {
     let entries = fs::read_dir(root().join(folder)).unwrap();
-    entries.map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned()).collect()
+    entries
+        .map(|entry| {
+            entry
+                .unwrap()
+                .path()
+                .file_stem()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect()
 }
 
 fn root() -> PathBuf {
