@@ -71,7 +71,7 @@ pub struct RunArgs {
     pub interval: Duration,
 
     /// How to write logs.
-    #[arg(long, env = "CSI_DOCTOR_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
+    #[arg(long, env = "CSI_DOCTOR_LOG_FORMAT", default_value_t = LogFormat::Json)]
     pub log_format: LogFormat,
 }
 

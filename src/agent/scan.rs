@@ -9,7 +9,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 
 use crate::agent::args::NodeArgs;
-use crate::csi::Plugins;
+use crate::csi::plugins::Plugins;
 use crate::join;
 use crate::kubernetes::manifests::Directory;
 use crate::model::facts::{NodeFacts, Thresholds};
@@ -21,7 +21,8 @@ use crate::model::scan::{Origin, Scan};
 use crate::model::seen::{Answers, Filesystem, Seen};
 use crate::model::sizes::Bytes;
 use crate::model::volume::{DriverStats, Volume};
-use crate::mounts::{self, Place, Prober};
+use crate::mounts::probe::{Place, Prober};
+use crate::mounts::{kubelet, mountinfo, sysfs};
 use crate::rules;
 
 /// So many probes may hang at once before no more are started: each holds a thread.
@@ -46,7 +47,7 @@ impl Scanner {
     pub fn new(args: &NodeArgs) -> Self {
         let kubelet = match &args.kubelet_dir {
             Some(dir) => HostPath::from(dir.clone()),
-            None => mounts::discover_root(&args.host_root),
+            None => kubelet::discover_root(&args.host_root),
         };
         Self {
             node: args.node_name.as_str().into(),
@@ -113,8 +114,8 @@ impl Scanner {
             observed_at,
             thresholds: self.thresholds,
             plugins: self.plugins.identify(&self.kubelet).await,
-            table: mounts::read_table(&self.host_root),
-            kubelet: mounts::read_kubelet_dir(&self.host_root, &self.kubelet),
+            table: mountinfo::read_table(&self.host_root),
+            kubelet: kubelet::read_kubelet_dir(&self.host_root, &self.kubelet),
             objects,
         }
     }
@@ -206,8 +207,8 @@ impl Scanner {
     }
 
     fn device_size(&self, mount: &Mount) -> Observed<Option<Bytes>> {
-        let device = mounts::device_of(&self.host_root, mount).unwrap_or(mount.device);
-        mounts::device_size(&self.host_root, device)
+        let device = sysfs::device_of(&self.host_root, mount).unwrap_or(mount.device);
+        sysfs::device_size(&self.host_root, device)
     }
 }
 

@@ -158,7 +158,7 @@ impl Findings for FindingsService {
         let view = self.view();
         Ok(Response::new(v1::ListNodesResponse {
             at_ns: wire::at_ns(view.at),
-            nodes: view.nodes.iter().map(Into::into).collect(),
+            nodes: view.nodes.iter().map(|node| node.status().into()).collect(),
         }))
     }
 }

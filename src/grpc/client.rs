@@ -11,11 +11,11 @@ use tonic::{Code, Request, Response, Status};
 use crate::grpc::MESSAGE_LIMIT;
 use crate::model::finding::Code as FindingCode;
 use crate::model::scan::Scan;
-use crate::model::view::{Story, Summary};
+use crate::model::view::{NodeStatus, NodeVolume, Story, Summary};
 use crate::proto::v1;
 use crate::proto::v1::findings_client::FindingsClient;
 use crate::proto::v1::intake_client::IntakeClient;
-use crate::wire::{self, NodeStatus, NodeVolume, WireError};
+use crate::wire::{self, WireError};
 
 /// A collector on the same network answers in milliseconds; a busy one commits within a second.
 const DEADLINE: Duration = Duration::from_secs(10);

@@ -22,7 +22,7 @@ use super::{file, mountinfo};
 /// Where the kubelet keeps its files unless told otherwise (`pkg/kubelet/kubeletconfig/defaults.go`).
 const DEFAULT_ROOT: &str = "/var/lib/kubelet";
 
-/// Where distributions keep them: microk8s, k0s, TKGI, IBM, old k3s, RancherOS, CCE Agile.
+/// Where distributions keep them: microk8s, k0s, TKGI, IBM, old k3s, RKE1, CCE Agile.
 const KNOWN_ROOTS: [&str; 8] = [
     DEFAULT_ROOT,
     "/var/snap/microk8s/common/var/lib/kubelet",
@@ -288,9 +288,18 @@ mod tests {
             &expect!["d csi-09 ephemeral=true"],
         );
         check("", &expect!["the file is empty"]);
-        check(r#"{"driverName":"d"}"#, &expect![[""]]);
-        check(r#"{"driverName":"","volumeHandle":"v"}"#, &expect![[""]]);
-        check(r#"{"driverName":"d","volumeHa"#, &expect![[""]]);
+        check(
+            r#"{"driverName":"d"}"#,
+            &expect!["missing field `volumeHandle` at line 1 column 18"],
+        );
+        check(
+            r#"{"driverName":"","volumeHandle":"v"}"#,
+            &expect!["driverName or volumeHandle is empty"],
+        );
+        check(
+            r#"{"driverName":"d","volumeHa"#,
+            &expect!["EOF while parsing a string at line 1 column 27"],
+        );
     }
 
     #[test]

@@ -223,7 +223,16 @@ mod tests {
               26 22 0:1 / /a rw shared:1 tmpfs t rw\n\
               27 22 0:1 / /a rw - tmpfs\n\
               28 22 0:1 / /mnt/\xff\xfe rw - tmpfs \xff rw",
-            &expect![[""]],
+            &expect![[r#"
+                22 on 1 254:1 "/" "/" rw "/dev/vda1" ext4 "rw"
+                28 on 22 0:1 "/" "/mnt/\xFF\xFE" rw "�" tmpfs "rw"
+                gap: read line 2 of the mount table: the mount ID is no number: what is�this�[31m (Malformed)
+                gap: read line 3 of the mount table: the mount ID is no number: x 22 0:1 / /a rw - tmpfs t rw (Malformed)
+                gap: read line 4 of the mount table: the device number is none: 24 22 0.1 / /a rw - tmpfs t rw (Malformed)
+                gap: read line 5 of the mount table: the mount point is not absolute: 25 22 0:1 / a rw - tmpfs t rw (Malformed)
+                gap: read line 6 of the mount table: no hyphen after the optional fields: 26 22 0:1 / /a rw shared:1 tmpfs t rw (Malformed)
+                gap: read line 7 of the mount table: no source: 27 22 0:1 / /a rw - tmpfs (Malformed)
+            "#]],
         );
     }
 

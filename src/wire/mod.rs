@@ -25,7 +25,7 @@ use crate::model::scan::{Origin, Scan};
 use crate::proto::v1;
 use crate::wire::value::{all, duration, milliseconds, name, required, word};
 
-pub use crate::wire::reply::{NodeStatus, NodeVolume, at, at_ns};
+pub use crate::wire::reply::{at, at_ns};
 
 /// What could not be taken from the wire.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

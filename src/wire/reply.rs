@@ -2,64 +2,23 @@
 
 use jiff::Timestamp;
 
-use crate::model::driver::Driver;
 use crate::model::finding::Code;
-use crate::model::names::NodeName;
-use crate::model::observed::Gap;
-use crate::model::view::{NodeView, RuleCount, Summary};
+use crate::model::view::{NodeStatus, NodeView, NodeVolume, RuleCount, Summary};
 use crate::model::volume::Volume;
 use crate::proto::v1;
 use crate::wire::WireError;
 use crate::wire::value::{all, gaps, name, nanoseconds, optional, required, text, timestamp, word};
 
-/// A volume, with the node that it is on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeVolume {
-    /// The node.
-    pub node: NodeName,
-    /// When the node was seen so, by its own clock.
-    pub observed_at: Timestamp,
-    /// Whether the node has been silent for too long since.
-    pub silent: bool,
-    /// The volume.
-    pub volume: Volume,
-}
-
-/// A node that has reported, in short.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeStatus {
-    /// Its name.
-    pub name: NodeName,
-    /// When it was last heard, by the collector's clock.
-    pub heard: Timestamp,
-    /// Whether it has been silent for too long.
-    pub silent: bool,
-    /// The version of its agent.
-    pub agent_version: String,
-    /// How many volumes it has.
-    pub volumes: u64,
-    /// Its drivers.
-    pub drivers: Vec<Driver>,
-    /// What could not be seen.
-    pub gaps: Vec<Gap>,
-}
-
-impl From<&NodeView> for v1::Node {
-    fn from(node: &NodeView) -> Self {
-        let facts = &node.scan.facts;
-        let gaps = facts
-            .gaps
-            .iter()
-            .chain(&facts.volumes.gaps)
-            .chain(&facts.drivers.gaps);
+impl From<NodeStatus> for v1::Node {
+    fn from(node: NodeStatus) -> Self {
         Self {
             name: node.name.to_string(),
             heard_ns: nanoseconds(node.heard),
             silent: node.silent,
-            agent_version: node.scan.version.clone(),
-            volumes: count(facts.volumes.items.len()),
-            drivers: facts.drivers.items.iter().map(Into::into).collect(),
-            gaps: gaps.map(Into::into).collect(),
+            agent_version: node.agent_version,
+            volumes: node.volumes,
+            drivers: node.drivers.iter().map(Into::into).collect(),
+            gaps: node.gaps.iter().map(Into::into).collect(),
         }
     }
 }

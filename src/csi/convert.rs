@@ -1,0 +1,137 @@
+//! `csi.v1` to the model: the only place that does it.
+
+use crate::model::driver::Plugin;
+use crate::model::mount::Usage;
+use crate::model::observed::Observed;
+use crate::model::volume::{Condition, DriverStats};
+use crate::proto::csi::node_service_capability::{Type, rpc};
+use crate::proto::csi::volume_usage::Unit;
+use crate::proto::csi::{
+    GetPluginInfoResponse, NodeGetCapabilitiesResponse, NodeGetVolumeStatsResponse, ProbeResponse,
+    VolumeUsage,
+};
+
+use super::text;
+
+/// What a plugin said of itself.
+pub fn plugin(
+    info: &GetPluginInfoResponse,
+    ready: Observed<ProbeResponse>,
+    capabilities: Observed<NodeGetCapabilitiesResponse>,
+) -> Plugin {
+    Plugin {
+        version: text::clean(&info.vendor_version),
+        // An absent answer means ready.
+        ready: ready.map(|probe| probe.ready.unwrap_or(true)),
+        capabilities: capabilities.map(|answer| node_capabilities(&answer)),
+    }
+}
+
+/// Node capabilities as the specification spells them; one that it did not know then is its number.
+pub fn node_capabilities(answer: &NodeGetCapabilitiesResponse) -> Vec<String> {
+    let mut names: Vec<String> = answer
+        .capabilities
+        .iter()
+        .filter_map(|capability| capability.r#type.as_ref())
+        .map(|Type::Rpc(rpc)| match rpc::Type::try_from(rpc.r#type) {
+            Ok(known) => known.as_str_name().to_owned(),
+            Err(_) => rpc.r#type.to_string(),
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// What a plugin said of a volume.
+pub fn driver_stats(answer: &NodeGetVolumeStatsResponse) -> DriverStats {
+    DriverStats {
+        usage: usage(&answer.usage),
+        condition: answer.volume_condition.as_ref().map(|condition| Condition {
+            abnormal: condition.abnormal,
+            message: text::clean(&condition.message),
+        }),
+    }
+}
+
+/// The first answer in bytes and the first in inodes; of any other unit nothing can be made.
+fn usage(answers: &[VolumeUsage]) -> Option<Usage> {
+    let first = |unit: Unit| answers.iter().find(|usage| usage.unit == unit as i32);
+    let (bytes, inodes) = (first(Unit::Bytes), first(Unit::Inodes));
+    if bytes.is_none() && inodes.is_none() {
+        return None;
+    }
+    let bytes = bytes.copied().unwrap_or_default();
+    let inodes = inodes.copied().unwrap_or_default();
+    Some(Usage {
+        total_bytes: natural(bytes.total),
+        used_bytes: natural(bytes.used),
+        available_bytes: natural(bytes.available),
+        total_inodes: natural(inodes.total),
+        used_inodes: natural(inodes.used),
+    })
+}
+
+/// Less than nothing is nothing: some drivers subtract what is reserved twice.
+fn natural(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::csi::{NodeServiceCapability, VolumeCondition, node_service_capability::Rpc};
+
+    #[test]
+    fn unknown_capabilities_are_numbers() {
+        let capability = |number| NodeServiceCapability {
+            r#type: Some(Type::Rpc(Rpc { r#type: number })),
+        };
+        let answer = NodeGetCapabilitiesResponse {
+            capabilities: vec![
+                capability(2),
+                capability(99),
+                capability(2),
+                NodeServiceCapability { r#type: None },
+            ],
+        };
+        assert_eq!(node_capabilities(&answer), ["99", "GET_VOLUME_STATS"]);
+    }
+
+    #[test]
+    fn usage_of_every_kind() {
+        let of = |unit: Unit, total, used, available| VolumeUsage {
+            available,
+            total,
+            used,
+            unit: unit as i32,
+        };
+        assert_eq!(usage(&[]), None);
+        assert_eq!(usage(&[of(Unit::Unknown, 1, 1, 1)]), None);
+        let both = [of(Unit::Inodes, 10, 3, 7), of(Unit::Bytes, 100, 60, -5)];
+        assert_eq!(
+            usage(&both),
+            Some(Usage {
+                total_bytes: 100,
+                used_bytes: 60,
+                available_bytes: 0,
+                total_inodes: 10,
+                used_inodes: 3,
+            })
+        );
+        let block = usage(&[of(Unit::Bytes, 100, 0, 0)]);
+        assert_eq!(block.map(|usage| usage.total_bytes), Some(100));
+    }
+
+    #[test]
+    fn conditions_are_plain_text() {
+        let stats = driver_stats(&NodeGetVolumeStatsResponse {
+            usage: Vec::new(),
+            volume_condition: Some(VolumeCondition {
+                abnormal: true,
+                message: "path\x1b[0m gone\n".to_owned(),
+            }),
+        });
+        assert_eq!(stats.condition.unwrap().message, "path[0m gone");
+    }
+}

@@ -1,0 +1,316 @@
+//! The bytes of one manifest file to objects: YAML or JSON, one document or many, lists and typed lists.
+//!
+//! It does not know where the bytes come from.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::model::objects::{Attachment, Claim, CsiNode, Objects, PersistentVolume, Pod};
+use crate::model::observed::{Gap, Listing, Why};
+
+use super::convert;
+
+/// The kinds of objects that are ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Pod,
+    Claim,
+    Volume,
+    Attachment,
+    CsiNode,
+}
+
+impl Kind {
+    const ALL: [Self; 5] = [
+        Self::Pod,
+        Self::Claim,
+        Self::Volume,
+        Self::Attachment,
+        Self::CsiNode,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Pod => "Pod",
+            Self::Claim => "PersistentVolumeClaim",
+            Self::Volume => "PersistentVolume",
+            Self::Attachment => "VolumeAttachment",
+            Self::CsiNode => "CSINode",
+        }
+    }
+
+    fn api_version(self) -> &'static str {
+        match self {
+            Self::Pod | Self::Claim | Self::Volume => "v1",
+            Self::Attachment | Self::CsiNode => "storage.k8s.io/v1",
+        }
+    }
+
+    /// By what an object says of itself; other groups may have a kind of the same name.
+    fn of(api_version: &str, kind: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|ours| ours.name() == kind && ours.api_version() == api_version)
+    }
+}
+
+/// An object's namespace and name, by which a later one replaces an earlier one.
+type Key = (String, String);
+
+/// What is in a file, or in all of them.
+#[derive(Debug, Default)]
+pub(super) struct Parsed {
+    pods: BTreeMap<Key, Pod>,
+    claims: BTreeMap<Key, Claim>,
+    volumes: BTreeMap<Key, PersistentVolume>,
+    attachments: BTreeMap<Key, Attachment>,
+    csi_nodes: BTreeMap<Key, CsiNode>,
+    gaps: BTreeMap<Kind, Vec<Gap>>,
+}
+
+impl Parsed {
+    /// Something is missing: of one kind, or of any.
+    pub(super) fn miss(&mut self, kind: Option<Kind>, gap: &Gap) {
+        for missing in Kind::ALL {
+            if kind.is_none_or(|kind| kind == missing) {
+                self.gaps.entry(missing).or_default().push(gap.clone());
+            }
+        }
+    }
+
+    /// Takes in what another file holds.
+    pub(super) fn absorb(&mut self, more: &Self) {
+        fn add<T: Clone>(all: &mut BTreeMap<Key, T>, more: &BTreeMap<Key, T>) {
+            all.extend(
+                more.iter()
+                    .map(|(key, object)| (key.clone(), object.clone())),
+            );
+        }
+        add(&mut self.pods, &more.pods);
+        add(&mut self.claims, &more.claims);
+        add(&mut self.volumes, &more.volumes);
+        add(&mut self.attachments, &more.attachments);
+        add(&mut self.csi_nodes, &more.csi_nodes);
+        for (kind, gaps) in &more.gaps {
+            self.gaps.entry(*kind).or_default().extend_from_slice(gaps);
+        }
+    }
+
+    /// As the model has it: objects by namespace and name.
+    pub(super) fn into_objects(mut self) -> Objects {
+        fn listing<T>(objects: BTreeMap<Key, T>, gaps: Option<Vec<Gap>>) -> Listing<T> {
+            Listing {
+                items: objects.into_values().collect(),
+                gaps: gaps.unwrap_or_default(),
+            }
+        }
+        Objects {
+            pods: listing(self.pods, self.gaps.remove(&Kind::Pod)),
+            claims: listing(self.claims, self.gaps.remove(&Kind::Claim)),
+            volumes: listing(self.volumes, self.gaps.remove(&Kind::Volume)),
+            attachments: listing(self.attachments, self.gaps.remove(&Kind::Attachment)),
+            csi_nodes: listing(self.csi_nodes, self.gaps.remove(&Kind::CsiNode)),
+        }
+    }
+
+    /// Takes in one document: an object, a list of them, or something that is none of ours.
+    fn take_document(&mut self, at: &str, mut document: Value) {
+        if document.is_null() {
+            return;
+        }
+        let (api_version, kind) = identity(&document);
+        let Some(kind) = kind else {
+            let what = format!("read manifest {at}: it has no kind");
+            return self.miss(None, &Gap::new(Why::Malformed, what));
+        };
+        let api_version = api_version.unwrap_or_default();
+        let of_items = match kind.strip_suffix("List") {
+            // Its items say themselves what they are.
+            Some("") => None,
+            // Its items need not, as the API server sends them.
+            Some(item) => match Kind::of(&api_version, item) {
+                Some(ours) => Some(ours),
+                None => return,
+            },
+            None => return self.take_object(at, Kind::of(&api_version, &kind), document),
+        };
+        match document.get_mut("items").map(Value::take) {
+            Some(Value::Array(items)) => {
+                for (index, item) in items.into_iter().enumerate() {
+                    self.take_item(&format!("{at}, item {}", index + 1), of_items, item);
+                }
+            }
+            None | Some(Value::Null) => {}
+            Some(_) => {
+                let what = format!("read manifest {at}: the items of the {kind} are no list");
+                self.miss(of_items, &Gap::new(Why::Malformed, what));
+            }
+        }
+    }
+
+    fn take_item(&mut self, at: &str, of_list: Option<Kind>, item: Value) {
+        if of_list.is_some() {
+            return self.take_object(at, of_list, item);
+        }
+        let (api_version, kind) = identity(&item);
+        let Some(kind) = kind else {
+            let what = format!("read manifest {at}: it has no kind");
+            return self.miss(None, &Gap::new(Why::Malformed, what));
+        };
+        let kind = Kind::of(&api_version.unwrap_or_default(), &kind);
+        self.take_object(at, kind, item);
+    }
+
+    fn take_object(&mut self, at: &str, kind: Option<Kind>, object: Value) {
+        let Some(kind) = kind else {
+            return;
+        };
+        let namespace = text_at(&object, "/metadata/namespace").unwrap_or_default();
+        let name = text_at(&object, "/metadata/name").unwrap_or_default();
+        let key = (namespace, name);
+        let taken = match kind {
+            Kind::Pod => keep(&mut self.pods, &key, object, convert::pod),
+            Kind::Claim => keep(&mut self.claims, &key, object, convert::claim),
+            Kind::Volume => keep(&mut self.volumes, &key, object, convert::persistent_volume),
+            Kind::Attachment => keep(&mut self.attachments, &key, object, convert::attachment),
+            Kind::CsiNode => keep(&mut self.csi_nodes, &key, object, convert::csi_node),
+        };
+        if let Err(fault) = taken {
+            let (namespace, name) = key;
+            let whose = if namespace.is_empty() {
+                format!("{} {name}", kind.name())
+            } else {
+                format!("{} {namespace}/{name}", kind.name())
+            };
+            let what = format!("read manifest {at}, {}: {fault}", plain(&whose));
+            self.miss(Some(kind), &Gap::new(Why::Malformed, what));
+        }
+    }
+}
+
+/// Converts an object and keeps it, or says what is wrong with it.
+fn keep<K: DeserializeOwned, T>(
+    objects: &mut BTreeMap<Key, T>,
+    key: &Key,
+    object: Value,
+    convert: impl Fn(K) -> Result<T, convert::Error>,
+) -> Result<(), String> {
+    let foreign: K = serde_json::from_value(object).map_err(|error| first_line(&error))?;
+    let ours = convert(foreign).map_err(|error| first_line(&error))?;
+    objects.insert(key.clone(), ours);
+    Ok(())
+}
+
+/// All that is in a file. Its name says whether it is JSON, and stands in the gaps.
+pub(super) fn parse_file(name: &str, bytes: &[u8]) -> Parsed {
+    let mut parsed = Parsed::default();
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        let what = format!("read manifest {}: it is not UTF-8", plain(name));
+        parsed.miss(None, &Gap::new(Why::Malformed, what));
+        return parsed;
+    };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let is_json = Path::new(name).extension().is_some_and(|end| end == "json");
+    let documents = if is_json {
+        json_documents(text)
+    } else {
+        yaml_documents(text)
+    };
+    let several = documents.len() > 1;
+    for (index, document) in documents.into_iter().enumerate() {
+        let at = if several {
+            format!("{}, document {}", plain(name), index + 1)
+        } else {
+            plain(name)
+        };
+        match document {
+            Ok(document) => parsed.take_document(&at, document),
+            Err(fault) => {
+                let what = format!("read manifest {at}: {fault}");
+                parsed.miss(None, &Gap::new(Why::Malformed, what));
+            }
+        }
+    }
+    parsed
+}
+
+/// JSON values one after the other; what follows a broken one cannot be found.
+fn json_documents(text: &str) -> Vec<Result<Value, String>> {
+    serde_json::Deserializer::from_str(text)
+        .into_iter()
+        .map(|document| document.map_err(|error| first_line(&error)))
+        .collect()
+}
+
+/// YAML documents, each parsed alone, so that a broken one does not take the others along.
+fn yaml_documents(text: &str) -> Vec<Result<Value, String>> {
+    split_documents(text)
+        .into_iter()
+        .map(|document| {
+            let options = serde_saphyr::options! {
+                with_snippet: false,
+                // A list of all pods of a cluster is one document. What aliases may blow up has limits of its own.
+                budget: serde_saphyr::budget! {
+                    max_events: 100_000_000,
+                    max_nodes: 50_000_000,
+                    max_total_scalar_bytes: 512 * 1024 * 1024,
+                },
+            };
+            serde_saphyr::from_str_with_options(document, options)
+                .map_err(|error| first_line(&error))
+        })
+        .collect()
+}
+
+/// The documents of a YAML stream.
+///
+/// A line that begins with `---` ends a document wherever it stands, in a block of text too
+/// (YAML 1.2.2, 9.1.2), so that lines are enough to see.
+fn split_documents(text: &str) -> Vec<&str> {
+    let mut documents = Vec::new();
+    let mut start = 0;
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let is_marker = line
+            .strip_prefix("---")
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
+        if is_marker && at > 0 {
+            documents.push(&text[start..at]);
+            start = at;
+        }
+        at += line.len();
+    }
+    documents.push(&text[start..]);
+    documents.retain(|document| has_content(document));
+    documents
+}
+
+/// Whether there is anything but comments and markers.
+fn has_content(document: &str) -> bool {
+    document
+        .lines()
+        .map(str::trim)
+        .any(|line| !(line.is_empty() || line.starts_with('#') || line == "---" || line == "..."))
+}
+
+/// What a value says it is.
+fn identity(value: &Value) -> (Option<String>, Option<String>) {
+    (text_at(value, "/apiVersion"), text_at(value, "/kind"))
+}
+
+fn text_at(value: &Value, pointer: &str) -> Option<String> {
+    value.pointer(pointer)?.as_str().map(ToOwned::to_owned)
+}
+
+/// The first line of an error: the others are for a terminal.
+fn first_line(error: &dyn std::fmt::Display) -> String {
+    plain(error.to_string().lines().next().unwrap_or_default())
+}
+
+/// Words of a file, short and without control characters.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(300).collect()
+}

@@ -1,0 +1,213 @@
+//! Every folder of `tests/scenarios/`: a situation as the world shows it → findings as a person reads them.
+//!
+//! `host/proc/1/mountinfo` and the kubelet's directory below `host/` are read by the edges that read
+//! them on a node, `manifests/` likewise. What only a kernel or a plugin can answer is in `answers.yaml`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use expect_test::expect_file;
+use serde::Deserialize;
+
+use csi_doctor::join;
+use csi_doctor::kubernetes::manifests::Directory;
+use csi_doctor::model::driver::Plugin;
+use csi_doctor::model::facts::Thresholds;
+use csi_doctor::model::mount::Usage;
+use csi_doctor::model::names::HostPath;
+use csi_doctor::model::observed::{Gap, Listing, Observed, Why};
+use csi_doctor::model::sample;
+use csi_doctor::model::seen::{Answers, Filesystem, PluginSeen, Seen};
+use csi_doctor::model::sizes::Bytes;
+use csi_doctor::model::volume::{Condition, DriverStats};
+use csi_doctor::mounts::{kubelet, mountinfo};
+use csi_doctor::rules;
+
+#[test]
+fn every_scenario_reads_as_expected() {
+    let mut stories: Vec<PathBuf> = fs::read_dir(root())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    stories.sort();
+    assert!(!stories.is_empty());
+    for story in stories {
+        expect_file![story.join("expected.txt")].assert_eq(&findings(&story));
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios")
+}
+
+/// All verdicts on the situation in a folder.
+fn findings(story: &Path) -> String {
+    let world: World =
+        serde_saphyr::from_str(&fs::read_to_string(story.join("answers.yaml")).unwrap())
+            .unwrap_or_else(|error| panic!("{}/answers.yaml: {error}", story.display()));
+    let host = story.join("host");
+    let root = HostPath::from("/var/lib/kubelet");
+    let seen = Seen {
+        node: "node-1".into(),
+        observed_at: sample::noon(),
+        thresholds: Thresholds::DEFAULT,
+        table: mountinfo::read_table(&host),
+        kubelet: kubelet::read_kubelet_dir(&host, &root),
+        plugins: Listing::complete(world.plugins.iter().map(PluginAnswer::seen).collect()),
+        objects: Directory::new(story.join("manifests")).read(),
+    };
+    let mut facts = join::join(&seen);
+    join::answer(&mut facts, &world.answers());
+    let verdicts = rules::diagnose_node(&facts);
+    let gaps = facts.gaps.iter().map(|gap| format!("gap: {gap}\n"));
+    let rules = verdicts.iter().map(|verdicts| {
+        let text = sample::read(verdicts);
+        if text == format!("{} ok\n", verdicts.ok) {
+            format!("{}: {text}", verdicts.code)
+        } else {
+            format!("{}: {} ok\n{text}", verdicts.code, verdicts.ok)
+        }
+    });
+    gaps.chain(rules).collect()
+}
+
+/// What a kernel and plugins would answer.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct World {
+    plugins: Vec<PluginAnswer>,
+    #[serde(default)]
+    filesystems: BTreeMap<String, FilesystemAnswer>,
+    #[serde(default)]
+    devices: BTreeMap<String, Option<u64>>,
+    #[serde(default)]
+    stats: Vec<StatsAnswer>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PluginAnswer {
+    name: String,
+    socket: String,
+    #[serde(default)]
+    capabilities: Vec<String>,
+    gap: Option<GapAnswer>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GapAnswer {
+    why: String,
+    what: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FilesystemAnswer {
+    #[serde(default)]
+    total: u64,
+    #[serde(default)]
+    used: u64,
+    #[serde(default)]
+    inodes: u64,
+    true_size: Option<u64>,
+    gap: Option<GapAnswer>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StatsAnswer {
+    driver: String,
+    handle: String,
+    abnormal: Option<String>,
+    gap: Option<GapAnswer>,
+}
+
+impl World {
+    fn answers(&self) -> Answers {
+        let path = |path: &String| HostPath::from(path.as_str());
+        Answers {
+            filesystems: self
+                .filesystems
+                .iter()
+                .map(|(target, answer)| (path(target), answer.seen()))
+                .collect(),
+            devices: self
+                .devices
+                .iter()
+                .map(|(target, size)| (path(target), Observed::Known(size.map(Bytes))))
+                .collect(),
+            stats: self
+                .stats
+                .iter()
+                .map(|answer| {
+                    (
+                        (answer.driver.as_str().into(), answer.handle.as_str().into()),
+                        answer.seen(),
+                    )
+                })
+                .collect(),
+        }
+    }
+}
+
+impl PluginAnswer {
+    fn seen(&self) -> PluginSeen {
+        let plugin = Plugin {
+            version: "1.0".to_owned(),
+            ready: Observed::Known(true),
+            capabilities: Observed::Known(self.capabilities.clone()),
+        };
+        PluginSeen {
+            name: self.name.as_str().into(),
+            socket: self.socket.as_str().into(),
+            plugin: known_unless(self.gap.as_ref(), plugin),
+        }
+    }
+}
+
+impl FilesystemAnswer {
+    fn seen(&self) -> Observed<Filesystem> {
+        let filesystem = Filesystem {
+            usage: Usage {
+                total_bytes: self.total,
+                used_bytes: self.used,
+                available_bytes: self.total.saturating_sub(self.used),
+                total_inodes: self.inodes,
+                used_inodes: 11,
+            },
+            true_size: self.true_size.map(Bytes),
+        };
+        known_unless(self.gap.as_ref(), filesystem)
+    }
+}
+
+impl StatsAnswer {
+    fn seen(&self) -> Observed<DriverStats> {
+        let condition = self.abnormal.clone().map(|message| Condition {
+            abnormal: true,
+            message,
+        });
+        known_unless(
+            self.gap.as_ref(),
+            DriverStats {
+                usage: None,
+                condition,
+            },
+        )
+    }
+}
+
+fn known_unless<T>(gap: Option<&GapAnswer>, fact: T) -> Observed<T> {
+    match gap {
+        None => Observed::Known(fact),
+        Some(gap) => {
+            let why = Why::ALL.into_iter().find(|why| why.as_str() == gap.why);
+            Observed::Unknown(Gap::new(
+                why.unwrap_or_else(|| panic!("no reason {}", gap.why)),
+                gap.what.clone(),
+            ))
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What stands at the addresses of the edges in tests.
+
+pub(crate) mod fake_plugin;
