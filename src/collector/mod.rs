@@ -6,6 +6,7 @@ mod accept;
 mod args;
 mod findings;
 mod intake;
+mod refused;
 mod source;
 mod tell;
 
@@ -25,7 +26,8 @@ use tonic::transport::server::TcpIncoming;
 use crate::collector::accept::{Accept, Settings};
 use crate::collector::args::Args;
 use crate::collector::findings::FindingsService;
-use crate::collector::intake::{IntakeService, Limited};
+use crate::collector::intake::IntakeService;
+use crate::collector::refused::Watched;
 use crate::grpc::MESSAGE_LIMIT;
 use crate::proto::v1::findings_server::FindingsServer;
 use crate::proto::v1::intake_server::IntakeServer;
@@ -141,7 +143,7 @@ pub async fn serve(
         .max_concurrent_streams(STREAMS)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-        .add_service(Limited(intake))
+        .add_service(Watched::new(intake))
         .add_service(findings)
         .add_service(health)
         .serve_with_incoming_shutdown(

@@ -318,11 +318,11 @@ async fn what_is_refused_is_told_and_others_go_on() {
         (refusals["empty"].code(), refusals["empty"].message()),
         (
             Code::InvalidArgument,
-            "report: the required field facts is missing"
+            "report: the required field scan is missing"
         )
     );
     assert_eq!(refusals["large"].code(), Code::ResourceExhausted);
-    assert_ne!(refusals["garbage"].code(), Code::Ok);
+    assert_eq!(refusals["garbage"].code(), Code::InvalidArgument);
 
     let mut twice = scan(1, old());
     twice.verdicts.push(twice.verdicts[0].clone());

@@ -270,11 +270,12 @@ async fn a_silent_volume_does_not_silence_the_others() {
 async fn a_plugin_that_is_not_there_is_told_for_each_volume() {
     let host = Host::new();
     let plugins = Arc::new(host.plugins(LONG));
-    expect!["connect to /k/plugins/disk/csi.sock: there is no such socket (volume v) (NotFound)"].assert_eq(
-        &stats(&plugins, "disk", "v")
-            .await
-            .gap()
-            .unwrap()
-            .to_string(),
-    );
+    expect!["connect to /k/plugins/disk/csi.sock: there is no such socket (volume v) (NotFound)"]
+        .assert_eq(
+            &stats(&plugins, "disk", "v")
+                .await
+                .gap()
+                .unwrap()
+                .to_string(),
+        );
 }

@@ -80,5 +80,13 @@ fn the_first_form_still_decodes() {
         verdicts.unknowns[0].1,
         scan.facts.volumes.gaps[0],
     );
-    expect![""].assert_eq(&shown);
+    expect![[r#"
+        life-1 7 of node node-1
+        StaleMount mount: answers grace 120s, 3 ok
+        claim shop/orders-db on node node-1: The mount is stale.
+        disk.example.com vol-11 10464022528
+        asking the plugin (TimedOut)
+        reading the directory of a pod (Denied)
+    "#]]
+    .assert_eq(&shown);
 }
