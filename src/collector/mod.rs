@@ -29,6 +29,7 @@ use crate::collector::findings::FindingsService;
 use crate::collector::intake::IntakeService;
 use crate::collector::refused::Watched;
 use crate::grpc::MESSAGE_LIMIT;
+use crate::program;
 use crate::proto::v1::findings_server::FindingsServer;
 use crate::proto::v1::intake_server::IntakeServer;
 use crate::runtime;
@@ -71,11 +72,7 @@ impl Default for Config {
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let args = match Args::try_parse_from(args) {
         Ok(args) => args,
-        Err(message) => {
-            // Without a terminal there is nobody to tell.
-            let _ = message.print();
-            return ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(2));
-        }
+        Err(error) => return program::usage(&error),
     };
     runtime::init_logging(args.log_format);
     let result = tokio::runtime::Runtime::new()
@@ -85,7 +82,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("the collector ends: {error:#}");
-            ExitCode::FAILURE
+            ExitCode::from(program::COULD_NOT)
         }
     }
 }

@@ -13,7 +13,7 @@ use tonic::transport::server::TcpConnectInfo;
 use tonic::{Code, Status};
 
 /// A broken agent must not fill the log.
-const TELL_EVERY: Duration = Duration::from_secs(60);
+const TELL_EVERY: Duration = Duration::from_mins(1);
 
 /// How many peers are remembered for that.
 const MAX_PEERS: usize = 10_000;

@@ -22,7 +22,7 @@ use tonic::{Code, Request, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// A collector that runs.
 struct Running {
@@ -103,14 +103,14 @@ fn scan(sequence: u64, problem: Option<Problem>) -> Scan {
 }
 
 /// A problem within its grace.
-fn young() -> Option<Problem> {
-    Some(Problem::new("It is sick."))
+fn young() -> Problem {
+    Problem::new("It is sick.")
 }
 
 /// A problem past its grace.
-fn old() -> Option<Problem> {
+fn old() -> Problem {
     let since = Timestamp::now() - SignedDuration::from_hours(2);
-    Some(Problem::new("It is sick.").since(Some(since)))
+    Problem::new("It is sick.").since(Some(since))
 }
 
 /// Asks until the stories are as they should be.
@@ -142,10 +142,10 @@ async fn a_problem_settles_opens_and_is_over() {
     let running = Running::start(at_once()).await;
     let (mut reporter, mut reader) = running.clients();
 
-    reporter.report(&scan(1, young())).await.unwrap();
+    reporter.report(&scan(1, Some(young()))).await.unwrap();
     let story = until_state(&mut reader, "settling").await;
     assert!(!story.counts());
-    reporter.report(&scan(2, old())).await.unwrap();
+    reporter.report(&scan(2, Some(old()))).await.unwrap();
     let story = until_state(&mut reader, "open").await;
     assert_eq!(story.places, ["node-1".into()]);
     let (_, summary) = reader.summary().await.unwrap();
@@ -160,7 +160,7 @@ async fn a_problem_settles_opens_and_is_over() {
     until(&mut reader, "over", <[Story]>::is_empty).await;
 
     // Another life of the agent begins to count anew.
-    let mut another = scan(1, old());
+    let mut another = scan(1, Some(old()));
     another.origin.instance = "life-2".into();
     reporter.report(&another).await.unwrap();
     until_state(&mut reader, "open").await;
@@ -174,7 +174,7 @@ async fn a_problem_settles_opens_and_is_over() {
 async fn volumes_and_nodes_are_listed() {
     let running = Running::start(at_once()).await;
     let (mut reporter, mut reader) = running.clients();
-    reporter.report(&scan(1, young())).await.unwrap();
+    reporter.report(&scan(1, Some(young()))).await.unwrap();
     until_state(&mut reader, "settling").await;
 
     let nodes = reader.nodes().await.unwrap().items;
@@ -206,7 +206,7 @@ async fn a_silent_node_is_unconfirmed_until_it_is_heard() {
     };
     let running = Running::start(config).await;
     let (mut reporter, mut reader) = running.clients();
-    let mut short = scan(1, old());
+    let mut short = scan(1, Some(old()));
     short.interval = Duration::from_millis(1);
     reporter.report(&short).await.unwrap();
 
@@ -225,7 +225,7 @@ async fn a_silent_node_is_unconfirmed_until_it_is_heard() {
     let (_, summary) = reader.summary().await.unwrap();
     assert_eq!(summary.nodes_silent, ["node-1".into()]);
 
-    reporter.report(&scan(2, old())).await.unwrap();
+    reporter.report(&scan(2, Some(old()))).await.unwrap();
     until_state(&mut reader, "open").await;
     running.stop().await;
 }
@@ -239,7 +239,7 @@ async fn a_restart_forgets_nothing() {
     };
     let running = Running::start(config.clone()).await;
     let (mut reporter, mut reader) = running.clients();
-    reporter.report(&scan(1, young())).await.unwrap();
+    reporter.report(&scan(1, Some(young()))).await.unwrap();
     let before = until_state(&mut reader, "settling").await;
     running.stop().await;
 
@@ -250,7 +250,7 @@ async fn a_restart_forgets_nothing() {
     assert_eq!(reader.nodes().await.unwrap().items[0].volumes, 1);
     // A scan that came before the restart is old after it.
     reporter.report(&scan(1, None)).await.unwrap();
-    reporter.report(&scan(2, old())).await.unwrap();
+    reporter.report(&scan(2, Some(old()))).await.unwrap();
     let open = until_state(&mut reader, "open").await;
     assert_eq!(open.finding.first_seen, before.finding.first_seen);
     running.stop().await;
@@ -279,7 +279,7 @@ async fn report_raw(channel: Channel, report: NewerReport) -> Result<(), Status>
 #[tokio::test]
 async fn a_newer_agent_is_understood() {
     let running = Running::start(at_once()).await;
-    let mut bytes = encode_scan(&scan(1, old()));
+    let mut bytes = encode_scan(&scan(1, Some(old())));
     // Field 900, length-delimited, "new".
     bytes.extend([0xa2, 0x38, 3, b'n', b'e', b'w']);
     let report = NewerReport {
@@ -324,7 +324,7 @@ async fn what_is_refused_is_told_and_others_go_on() {
     assert_eq!(refusals["large"].code(), Code::ResourceExhausted);
     assert_eq!(refusals["garbage"].code(), Code::InvalidArgument);
 
-    let mut twice = scan(1, old());
+    let mut twice = scan(1, Some(old()));
     twice.verdicts.push(twice.verdicts[0].clone());
     let error = reporter.report(&twice).await.unwrap_err();
     assert!(error.is_final());
@@ -332,12 +332,12 @@ async fn what_is_refused_is_told_and_others_go_on() {
         error.to_string().contains("Sick is judged twice"),
         "{error}"
     );
-    let mut strange = scan(1, old());
+    let mut strange = scan(1, Some(old()));
     strange.verdicts[0].problems[0].0.node = Some("node-2".into());
     let error = reporter.report(&strange).await.unwrap_err().to_string();
     assert!(error.contains("and the scan is of node node-1"), "{error}");
 
-    reporter.report(&scan(2, old())).await.unwrap();
+    reporter.report(&scan(2, Some(old()))).await.unwrap();
     until_state(&mut reader, "open").await;
     running.stop().await;
 }
@@ -353,7 +353,7 @@ async fn a_long_list_comes_in_pages() {
                 object: Object::PersistentVolume(format!("pv-{index:04}").into(), "u".into()),
                 node: Some("node-1".into()),
             };
-            (subject, old().unwrap())
+            (subject, old())
         })
         .collect();
     reporter.report(&many).await.unwrap();

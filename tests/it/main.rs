@@ -1,5 +1,10 @@
 //! Everything that is tested from outside the library, in one crate: each further one would link it again.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "the lint knows tests, and not the functions that they share"
+)]
+
 mod collector;
 mod csi;
 mod kubernetes;

@@ -1,6 +1,7 @@
 //! The stored form: bytes that were written once decode for ever.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use csi_doctor::model::finding::{Problem, RuleVerdicts, Severity, Stage, Subject};
 use csi_doctor::model::observed::{Gap, Why};
@@ -8,8 +9,6 @@ use csi_doctor::model::sample;
 use csi_doctor::model::scan::{Origin, Scan};
 use csi_doctor::wire::{decode_scan, encode_scan};
 use expect_test::expect;
-
-use std::time::Duration;
 
 /// A scan with something of everything.
 fn scan() -> Scan {
@@ -29,14 +28,14 @@ fn scan() -> Scan {
             sequence: 7,
         },
         version: "0.1.0".into(),
-        interval: Duration::from_secs(60),
+        interval: Duration::from_mins(1),
         took: Duration::from_millis(120),
         facts,
         verdicts: vec![RuleVerdicts {
             code: "StaleMount".into(),
             severity: Severity::Critical,
             stage: Some(Stage::ALL[5]),
-            grace: Duration::from_secs(120),
+            grace: Duration::from_mins(2),
             ok: 3,
             problems: vec![(
                 subject,
@@ -80,13 +79,13 @@ fn the_first_form_still_decodes() {
         verdicts.unknowns[0].1,
         scan.facts.volumes.gaps[0],
     );
-    expect![[r#"
+    expect![[r"
         life-1 7 of node node-1
         StaleMount mount: answers grace 120s, 3 ok
         claim shop/orders-db on node node-1: The mount is stale.
         disk.example.com vol-11 10464022528
         asking the plugin (TimedOut)
         reading the directory of a pod (Denied)
-    "#]]
+    "]]
     .assert_eq(&shown);
 }
