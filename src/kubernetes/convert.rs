@@ -265,6 +265,10 @@ fn bytes(text: &str, field: &'static str) -> Result<Bytes, Error> {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::needless_raw_string_hashes,
+    reason = "the goldens' library writes them so"
+)]
 mod tests {
     use std::fmt::Write;
 
