@@ -11,15 +11,15 @@ use crate::runtime::LogFormat;
 /// is wrong, and reports to the collector. It changes nothing.
 #[derive(Debug, Parser)]
 #[command(name = "csi-doctor-agent", version)]
-pub struct Cli {
+pub(super) struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(super) command: Command,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Scan again and again, and report each scan to the collector.
     Run(RunArgs),
     /// Scan once, print it, and exit: 0 nothing found, 1 findings, 2 could not look.
@@ -28,72 +28,72 @@ pub enum Command {
 
 /// Where to look.
 #[derive(Debug, Args)]
-pub struct NodeArgs {
+pub(super) struct NodeArgs {
     /// The name of this node's Node object.
     #[arg(long, env = "CSI_DOCTOR_NODE_NAME")]
-    pub node_name: String,
+    pub(super) node_name: String,
 
     /// Where the host's root directory is seen from here.
     #[arg(long, env = "CSI_DOCTOR_HOST_ROOT", default_value = "/")]
-    pub host_root: PathBuf,
+    pub(super) host_root: PathBuf,
 
     /// The kubelet's root directory, as the host sees it; found by itself when left out.
     #[arg(long, env = "CSI_DOCTOR_KUBELET_DIR")]
-    pub kubelet_dir: Option<PathBuf>,
+    pub(super) kubelet_dir: Option<PathBuf>,
 
     /// A directory of Kubernetes objects as YAML or JSON, in place of the API server. Without it
     /// only what lies on the node is known.
     #[arg(long, env = "CSI_DOCTOR_MANIFESTS")]
-    pub manifests: Option<PathBuf>,
+    pub(super) manifests: Option<PathBuf>,
 
     /// How long a filesystem or a plugin may take to answer.
     #[arg(long, env = "CSI_DOCTOR_PROBE_TIMEOUT", default_value = "5s", value_parser = duration)]
-    pub probe_timeout: Duration,
+    pub(super) probe_timeout: Duration,
 
     /// Percent of a filesystem's space in use from which it is nearly full.
     #[arg(long, env = "CSI_DOCTOR_NEARLY_FULL_PERCENT", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]
-    pub nearly_full_percent: u8,
+    pub(super) nearly_full_percent: u8,
 }
 
 /// `run`.
 #[derive(Debug, Args)]
-pub struct RunArgs {
+pub(super) struct RunArgs {
     /// Where to look.
     #[command(flatten)]
-    pub node: NodeArgs,
+    pub(super) node: NodeArgs,
 
     /// The collector's address.
     #[arg(long, env = "CSI_DOCTOR_COLLECTOR", default_value = "127.0.0.1:9470")]
-    pub collector: String,
+    pub(super) collector: String,
 
     /// Time between two scans.
     #[arg(long, env = "CSI_DOCTOR_INTERVAL", default_value = "30s", value_parser = duration)]
-    pub interval: Duration,
+    pub(super) interval: Duration,
 
     /// How to write logs.
     #[arg(long, env = "CSI_DOCTOR_LOG_FORMAT", default_value_t = LogFormat::Json)]
-    pub log_format: LogFormat,
+    pub(super) log_format: LogFormat,
 }
 
 /// `scan`.
 #[derive(Debug, Args)]
-pub struct ScanArgs {
+pub(super) struct ScanArgs {
     /// Where to look.
     #[command(flatten)]
-    pub node: NodeArgs,
+    pub(super) node: NodeArgs,
 
     /// Scan once and exit; the only way so far.
     #[arg(long, required = true)]
-    pub once: bool,
+    pub(super) once: bool,
 
     /// How to print it.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
-    pub output: Output,
+    pub(super) output: Output,
 }
 
 /// How to print a scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Output {
+pub(super) enum Output {
     /// For a person.
     Table,
     /// The findings as JSON (docs/json.md).

@@ -29,8 +29,7 @@ use crate::rules;
 const MAX_STUCK_PROBES: usize = 16;
 
 /// What outlives a scan: the probes that hang, the plugins that are left alone, files that did not change.
-#[derive(Debug)]
-pub struct Scanner {
+pub(super) struct Scanner {
     node: NodeName,
     host_root: PathBuf,
     kubelet: HostPath,
@@ -44,7 +43,7 @@ pub struct Scanner {
 
 impl Scanner {
     /// A scanner of this node.
-    pub fn new(args: &NodeArgs) -> Self {
+    pub(super) fn new(args: &NodeArgs) -> Self {
         let kubelet = match &args.kubelet_dir {
             Some(dir) => HostPath::from(dir.clone()),
             None => kubelet::discover_root(&args.host_root),
@@ -73,7 +72,7 @@ impl Scanner {
     }
 
     /// One scan; the next is to be expected after `interval`.
-    pub async fn scan(&mut self, interval: Duration) -> Scan {
+    pub(super) async fn scan(&mut self, interval: Duration) -> Scan {
         let begun = Instant::now();
         let facts = self.gather().await;
         let verdicts = rules::diagnose_node(&facts);

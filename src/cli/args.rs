@@ -13,7 +13,7 @@ use crate::model::finding::Severity;
     version,
     after_help = "Exit codes: 0 nothing found, 1 findings at or above --fail-on, 2 could not ask."
 )]
-pub struct Cli {
+pub(super) struct Cli {
     /// The collector's address.
     #[arg(
         long,
@@ -22,20 +22,20 @@ pub struct Cli {
         default_value = "127.0.0.1:9470",
         value_name = "ADDRESS"
     )]
-    pub collector: String,
+    pub(super) collector: String,
 
     /// The mildest severity that makes the exit code 1.
     #[arg(long, global = true, value_enum, default_value_t = FailOn::Info)]
-    pub fail_on: FailOn,
+    pub(super) fail_on: FailOn,
 
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(super) command: Command,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// One screen: nodes heard, volumes seen, findings by severity, verdicts of each rule.
     Status(OutputArgs),
     /// List findings, volumes, nodes or drivers.
@@ -51,56 +51,56 @@ pub enum Command {
 
 /// `get`.
 #[derive(Debug, Args)]
-pub struct GetArgs {
+pub(super) struct GetArgs {
     /// What to list.
     #[arg(value_enum)]
-    pub what: Kind,
+    pub(super) what: Kind,
     /// Where to look.
     #[command(flatten)]
-    pub scope: ScopeArgs,
+    pub(super) scope: ScopeArgs,
     /// How to print it.
     #[command(flatten)]
-    pub output: OutputArgs,
+    pub(super) output: OutputArgs,
 }
 
 /// `describe`.
 #[derive(Debug, Args)]
-pub struct DescribeArgs {
+pub(super) struct DescribeArgs {
     /// What to describe.
     #[arg(value_enum)]
-    pub what: Describable,
+    pub(super) what: Describable,
     /// The name of its claim, PersistentVolume or handle.
-    pub name: String,
+    pub(super) name: String,
     /// Where to look.
     #[command(flatten)]
-    pub scope: ScopeArgs,
+    pub(super) scope: ScopeArgs,
     /// How to print it.
     #[command(flatten)]
-    pub output: OutputArgs,
+    pub(super) output: OutputArgs,
 }
 
 /// Where to look.
 #[derive(Debug, Args)]
-pub struct ScopeArgs {
+pub(super) struct ScopeArgs {
     /// Only this namespace; without it, all.
     #[arg(short, long)]
-    pub namespace: Option<String>,
+    pub(super) namespace: Option<String>,
     /// All namespaces, as without -n.
     #[arg(short = 'A', long, conflicts_with = "namespace")]
-    pub all_namespaces: bool,
+    pub(super) all_namespaces: bool,
 }
 
 /// How to print it.
 #[derive(Debug, Args)]
-pub struct OutputArgs {
+pub(super) struct OutputArgs {
     /// The form; a table when left out.
     #[arg(short, long, value_enum)]
-    pub output: Option<Output>,
+    pub(super) output: Option<Output>,
 }
 
 /// What can be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
+pub(super) enum Kind {
     /// What is wrong.
     #[value(alias = "finding")]
     Findings,
@@ -117,7 +117,7 @@ pub enum Kind {
 
 /// What can be described.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Describable {
+pub(super) enum Describable {
     /// A volume, by its claim, PersistentVolume or handle.
     #[value(aliases = ["claim", "pvc", "persistentvolumeclaim", "pv", "persistentvolume"])]
     Volume,
@@ -125,7 +125,7 @@ pub enum Describable {
 
 /// Other forms than a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Output {
+pub(super) enum Output {
     /// A table with more columns.
     Wide,
     /// A documented, versioned promise (docs/json.md).
@@ -134,7 +134,7 @@ pub enum Output {
 
 /// Which findings make the exit code 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum FailOn {
+pub(super) enum FailOn {
     /// Any.
     Info,
     /// Warnings and worse.
@@ -147,7 +147,7 @@ pub enum FailOn {
 
 impl FailOn {
     /// Whether a finding of this severity counts.
-    pub fn reached_by(self, severity: Severity) -> bool {
+    pub(super) fn reached_by(self, severity: Severity) -> bool {
         match self {
             Self::Info => true,
             Self::Warning => severity >= Severity::Warning,

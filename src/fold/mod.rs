@@ -15,8 +15,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::fold::silence::silenced;
-use crate::model::finding::{Code, Finding, MountStage, Object, Severity, Stage, State};
+use crate::model::finding::{Code, Finding, Object, Severity, State};
 use crate::model::names::{DriverName, NodeName};
+use crate::model::stage::{MountStage, Stage};
 use crate::model::view::{NodeView, Story, View};
 use crate::model::volume::Volume;
 

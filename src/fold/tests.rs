@@ -13,9 +13,10 @@ use expect_test::{Expect, expect};
 
 use super::*;
 use crate::model::facts::NodeFacts;
-use crate::model::finding::{ExpandStage, Key, Problem, Resolution, Subject};
+use crate::model::finding::{Key, Problem, Resolution, Subject};
 use crate::model::sample;
 use crate::model::scan::{Origin, Scan};
+use crate::model::stage::ExpandStage;
 
 fn at() -> Timestamp {
     "2026-11-05T12:00:00Z".parse().unwrap()

@@ -102,7 +102,7 @@ pub(crate) struct Fault {
     pub(crate) lab: Named,
     /// A name that `faults` lists
     #[arg(value_name = "NAME")]
-    pub(crate) fault: String,
+    pub(crate) what: String,
     /// The claim of the volume, as `up` prints it
     pub(crate) volume: String,
 }

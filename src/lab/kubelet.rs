@@ -30,7 +30,7 @@ use crate::proto::registration::{InfoRequest, RegistrationStatus};
 const APPEAR: Duration = Duration::from_secs(10);
 
 /// The deadline of one CSI call; the kubelet's is two minutes.
-const CALL: Duration = Duration::from_secs(60);
+const CALL: Duration = Duration::from_mins(1);
 
 /// Where a plugin's registrar listens.
 pub(crate) fn registration_socket(kubelet: &Path, driver: &str) -> PathBuf {
@@ -131,6 +131,7 @@ async fn stage(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
             ..NodeStageVolumeRequest::default()
         })
         .await
+        .map_err(|status| in_go(&status))
         .with_context(|| format!("MountVolume.MountDevice failed for {}", volume.claim))?;
     Ok(())
 }
@@ -160,6 +161,7 @@ pub(crate) async fn publish(setup: &Setup, volume: &Volume) -> anyhow::Result<()
             ..NodePublishVolumeRequest::default()
         })
         .await
+        .map_err(|status| in_go(&status))
         .with_context(|| format!("MountVolume.SetUp failed for {}", volume.claim))?;
     Ok(())
 }
@@ -173,6 +175,7 @@ pub(crate) async fn unmount(setup: &Setup, volume: &Volume) -> anyhow::Result<()
             target_path: text(&volume.target(setup)),
         })
         .await
+        .map_err(|status| in_go(&status))
         .with_context(|| format!("UnmountVolume.TearDown failed for {}", volume.claim))?;
     client
         .node_unstage_volume(NodeUnstageVolumeRequest {
@@ -180,6 +183,7 @@ pub(crate) async fn unmount(setup: &Setup, volume: &Volume) -> anyhow::Result<()
             staging_target_path: text(&volume.staging(setup)),
         })
         .await
+        .map_err(|status| in_go(&status))
         .with_context(|| format!("UnmountDevice failed for {}", volume.claim))?;
     Ok(())
 }
@@ -187,8 +191,8 @@ pub(crate) async fn unmount(setup: &Setup, volume: &Volume) -> anyhow::Result<()
 /// Asks the plugin to grow the filesystem to what the volume now has.
 pub(crate) async fn expand(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
     let size = volume.allocated.unwrap_or(volume.capacity);
-    plugin(setup, volume)
-        .await?
+    let mut client = plugin(setup, volume).await?;
+    client
         .node_expand_volume(NodeExpandVolumeRequest {
             volume_id: volume.handle.clone(),
             volume_path: text(&volume.target(setup)),
@@ -199,8 +203,18 @@ pub(crate) async fn expand(setup: &Setup, volume: &Volume) -> anyhow::Result<()>
             }),
             volume_capability: Some(capability(volume)),
         })
-        .await?;
+        .await
+        .map_err(|status| in_go(&status))?;
     Ok(())
+}
+
+/// An error as Go's gRPC words it, hence as it stands in events.
+fn in_go(status: &tonic::Status) -> anyhow::Error {
+    anyhow!(
+        "rpc error: code = {:?} desc = {}",
+        status.code(),
+        status.message()
+    )
 }
 
 fn capability(volume: &Volume) -> VolumeCapability {

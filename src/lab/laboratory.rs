@@ -228,16 +228,14 @@ impl Lab {
         let found = drivers
             .iter()
             .find(|driver| driver.name == what || (what == "plugin" && **driver == &DRIVERS[0]));
-        match found {
-            Some(driver) => Ok(driver),
-            None => {
-                let names: Vec<&str> = drivers.iter().map(|driver| driver.name).collect();
-                bail!(
-                    "there is no {what}; there are agent, collector, plugin (the same as {}) and {}",
-                    DRIVERS[0].name,
-                    names.join(", ")
-                )
-            }
+        if let Some(driver) = found {
+            return Ok(driver);
         }
+        let names: Vec<&str> = drivers.iter().map(|driver| driver.name).collect();
+        bail!(
+            "there is no {what}; there are agent, collector, plugin (the same as {}) and {}",
+            DRIVERS[0].name,
+            names.join(", ")
+        )
     }
 }

@@ -73,7 +73,7 @@ fn run(command: Command, program: &str) -> anyhow::Result<ExitCode> {
         Command::Fault(wanted) => control::ask(
             &wanted.lab.name,
             &control::Request::Fault {
-                fault: wanted.fault,
+                fault: wanted.what,
                 volume: wanted.volume,
             },
         ),

@@ -74,12 +74,16 @@ pub(crate) fn bind(source: &Path, target: &Path, read_only: bool) -> anyhow::Res
     Ok(())
 }
 
-/// Changes a mounted filesystem itself, not one mount of it.
+/// Changes a mounted filesystem itself, not one mount of it: the mounts stay
+/// as they are, as when the kernel makes a filesystem read-only after errors.
 pub(crate) fn remount(path: &Path, read_only: bool, options: Option<&str>) -> anyhow::Result<()> {
     let none: Option<&Path> = None;
     let mut flags = MsFlags::MS_REMOUNT;
     flags.set(MsFlags::MS_RDONLY, read_only);
+    let mount_only = MsFlags::MS_REMOUNT | MsFlags::MS_BIND;
     mount(none, path, none, flags, options)
+        // The call above changes filesystem and mount; this takes the mount back.
+        .and_then(|()| mount(none, path, none, mount_only, none))
         .with_context(|| format!("could not remount {}", path.display()))
 }
 

@@ -3,6 +3,8 @@
 //! A type that can be serialised is a promise to somebody; the promises are made
 //! by `wire` and `render::json`, which have types of their own.
 
+#![deny(clippy::disallowed_methods)]
+
 pub mod driver;
 pub mod facts;
 pub mod finding;
@@ -13,6 +15,7 @@ pub mod observed;
 pub mod scan;
 pub mod seen;
 pub mod sizes;
+pub mod stage;
 pub mod view;
 pub mod volume;
 

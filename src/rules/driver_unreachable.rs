@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use crate::model::driver::Driver;
 use crate::model::facts::NodeFacts;
-use crate::model::finding::{MountStage, Problem, Severity, Stage};
+use crate::model::finding::{Problem, Severity};
+use crate::model::stage::{MountStage, Stage};
 use crate::model::names::NodeName;
 use crate::model::observed::{Gap, Observed, Why};
-use crate::rules::{Check, Rule, Verdicts};
+use crate::rules::{Check, Rule, Verdicts, quote};
 
 pub(super) static RULE: Rule = Rule {
     code: "DriverUnreachable",
@@ -59,7 +60,7 @@ fn problem(node: &NodeName, driver: &Driver, gap: &Gap) -> Problem {
     )
     .next("See what the kubelet has registered.", format!("kubectl get csinode {node} -o yaml"));
     match &driver.socket {
-        Some(socket) => problem.next("See on the node whether anybody listens.", format!("ss --listening --unix --processes | grep {socket}")),
+        Some(socket) => problem.next("See on the node whether anybody listens.", format!("ss --listening --unix --processes | grep {}", quote(socket))),
         None => problem,
     }
 }

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use crate::model::facts::NodeFacts;
-use crate::model::finding::{MountStage, Problem, Severity, Stage};
+use crate::model::finding::{Problem, Severity};
+use crate::model::stage::{MountStage, Stage};
 use crate::model::mount::Usage;
 use crate::model::objects::VolumeMode;
 use crate::model::observed::{Observed, Why};
 use crate::model::sizes::Bytes;
 use crate::model::volume::Volume;
-use crate::rules::{Check, Rule, Verdicts};
+use crate::rules::{Check, Rule, Verdicts, quote};
 
 /// From here on writes fail at any moment.
 const FULL_PERCENT: u8 = 99;
@@ -66,7 +67,7 @@ fn problem(node: &NodeFacts, volume: &Volume, usage: Usage) -> Problem {
     let problem = match volume.published.first() {
         Some(published) => problem.next(
             "See on the node what takes the room.",
-            format!("du --one-file-system --human-readable --max-depth=2 {} | sort -h | tail", published.target),
+            format!("du --one-file-system --human-readable --max-depth=2 {} | sort -h | tail", quote(&published.target)),
         ),
         None => problem,
     };

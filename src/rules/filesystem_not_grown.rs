@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use crate::model::facts::NodeFacts;
-use crate::model::finding::{ExpandStage, Problem, Severity, Stage};
+use crate::model::finding::{Problem, Severity};
+use crate::model::stage::{ExpandStage, Stage};
 use crate::model::objects::{Claim, PersistentVolume, VolumeMode};
 use crate::model::observed::{Observed, Why};
 use crate::model::sizes::{Bytes, FilesystemSize};
 use crate::model::volume::Volume;
-use crate::rules::{Check, Rule, Verdicts};
+use crate::rules::{Check, Rule, Verdicts, quote};
 
 /// A filesystem that covers its device may still leave so much of it unused: a last block group
 /// that is too small, alignment, overhead that its answers do not show.
@@ -75,31 +76,37 @@ fn finished(claim: &Claim, persistent: &PersistentVolume) -> bool {
 }
 
 fn problem(node: &NodeFacts, volume: &Volume, claim: &Claim, filesystem: FilesystemSize, floor: Bytes) -> Problem {
-    let below = match &volume.sizes.device {
-        Observed::Known(Some(_)) => "its device",
-        _ => "its volume",
+    let (below, told_by) = match &volume.sizes.device {
+        Observed::Known(Some(_)) => ("its device", "sysfs"),
+        _ => ("its volume", "PersistentVolume"),
     };
     let problem = Problem::new(format!(
-        "Claim {} says that it was enlarged to {}, and its filesystem on {} still ends at {}, while {below} has {floor}.",
+        "Claim {} says that it was enlarged to {}, and its filesystem on {} still ends at {} at most, while {below} has {floor}.",
         claim.claim,
         claim.capacity.unwrap_or_default(),
         node.node,
         filesystem.at_most,
     ))
     .because("filesystem", filesystem.to_string(), "statfs, less or more the overhead of its type")
-    .because(below, floor.to_string(), "sysfs, PersistentVolume")
+    .because(below, floor.to_string(), told_by)
     .because("status.capacity of the claim", claim.capacity.unwrap_or_default().to_string(), format!("claim {}", claim.claim))
     .because("unfinished expansion", "none recorded", format!("claim {}", claim.claim));
     let Some(mount) = volume.published.iter().find_map(|one| one.mount.known()?.as_ref()) else {
         return problem.related(volume.related());
     };
     let grow = match mount.fs_type.as_str() {
-        "xfs" => Some(format!("xfs_growfs -d {}", mount.target)),
-        "ext3" | "ext4" => Some(format!("resize2fs {}", mount.source)),
-        "btrfs" => Some(format!("btrfs filesystem resize max {}", mount.target)),
+        "xfs" => Some(format!("xfs_growfs -d {}", quote(&mount.target))),
+        "ext3" | "ext4" => Some(format!("resize2fs {}", quote(&mount.source))),
+        "btrfs" => Some(format!("btrfs filesystem resize max {}", quote(&mount.target))),
         _ => None,
     };
-    let problem = problem.next("Compare both on the node.", format!("lsblk --bytes {0} ; df -B1 {1}", mount.source, mount.target));
+    let problem = match &volume.sizes.device {
+        Observed::Known(Some(_)) => problem.next(
+            "Compare both on the node.",
+            format!("lsblk --bytes {} ; df -B1 {}", quote(&mount.source), quote(&mount.target)),
+        ),
+        _ => problem.next("See its size on the node.", format!("df -B1 {}", quote(&mount.target))),
+    };
     match grow {
         Some(command) => problem.next("Grow the filesystem by hand; this is what the driver left out.", command),
         None => problem.advise("Make the pod anew, so that the driver stages the volume again and grows it."),
@@ -152,9 +159,9 @@ mod tests {
     fn a_filesystem_that_stayed_small_is_a_problem() {
         check(&RULE, &told_done(|_| ()), expect![[r#"
             warning FilesystemNotGrown: claim shop/orders-db on node node-1
-              Claim shop/orders-db says that it was enlarged to 20Gi, and its filesystem on node-1 still ends at 10Gi, while its device has 20Gi.
+              Claim shop/orders-db says that it was enlarged to 20Gi, and its filesystem on node-1 still ends at 10Gi at most, while its device has 20Gi.
               - filesystem: 9.7Gi to 10Gi [statfs, less or more the overhead of its type]
-              - its device: 20Gi [sysfs, PersistentVolume]
+              - its device: 20Gi [sysfs]
               - status.capacity of the claim: 20Gi [claim shop/orders-db]
               - unfinished expansion: none recorded [claim shop/orders-db]
               > Compare both on the node.
@@ -169,13 +176,13 @@ mod tests {
         let node = told_done(|volume| volume.sizes.device = Observed::Known(None));
         check(&RULE, &node, expect![[r#"
             warning FilesystemNotGrown: claim shop/orders-db on node node-1
-              Claim shop/orders-db says that it was enlarged to 20Gi, and its filesystem on node-1 still ends at 10Gi, while its volume has 20Gi.
+              Claim shop/orders-db says that it was enlarged to 20Gi, and its filesystem on node-1 still ends at 10Gi at most, while its volume has 20Gi.
               - filesystem: 9.7Gi to 10Gi [statfs, less or more the overhead of its type]
-              - its volume: 20Gi [sysfs, PersistentVolume]
+              - its volume: 20Gi [PersistentVolume]
               - status.capacity of the claim: 20Gi [claim shop/orders-db]
               - unfinished expansion: none recorded [claim shop/orders-db]
-              > Compare both on the node.
-                lsblk --bytes /dev/sdb ; df -B1 /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount
+              > See its size on the node.
+                df -B1 /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount
               > Grow the filesystem by hand; this is what the driver left out.
                 resize2fs /dev/sdb
         "#]]);

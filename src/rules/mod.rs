@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::facts::NodeFacts;
-use crate::model::finding::{Code, Problem, RuleVerdicts, Severity, Stage, Subject};
+use crate::model::finding::{Code, Problem, RuleVerdicts, Severity, Subject};
 use crate::model::observed::{Gap, Listing};
+use crate::model::stage::Stage;
 
 /// Declares each rule's module and the list of all, in the order shown to users.
 macro_rules! rules {
@@ -132,6 +133,17 @@ impl Verdicts {
     }
 }
 
+/// A word of a command that will be pasted into a shell: names and paths are data of strangers.
+fn quote(word: impl std::fmt::Display) -> String {
+    let word = word.to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=@%+,~".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 /// Every node rule's verdicts on these facts.
 pub fn diagnose_node(facts: &NodeFacts) -> Vec<RuleVerdicts> {
     RULES
@@ -160,7 +172,18 @@ mod tests {
     use crate::model::facts::NodeFacts;
     use crate::model::sample;
 
-    use super::{Check, Rule, Verdicts};
+    use super::{Check, Rule, Verdicts, quote};
+
+    #[test]
+    fn words_of_commands_are_quoted_when_they_need_it() {
+        assert_eq!(
+            quote("/var/lib/kubelet/kubernetes.io~csi/pvc-1"),
+            "/var/lib/kubelet/kubernetes.io~csi/pvc-1"
+        );
+        assert_eq!(quote("/a b; rm -rf c"), "'/a b; rm -rf c'");
+        assert_eq!(quote("it's"), r"'it'\''s'");
+        assert_eq!(quote(""), "''");
+    }
 
     /// What a rule says of a node, as a person reads it.
     #[expect(

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::model::facts::NodeFacts;
-use crate::model::finding::{MountStage, Problem, Severity, Stage};
+use crate::model::finding::{Problem, Severity};
+use crate::model::stage::{MountStage, Stage};
 use crate::model::mount::Mount;
 use crate::model::names::NodeName;
 use crate::model::objects::{PodState, VolumeMode};

@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::model::facts::NodeFacts;
-use crate::model::finding::{ExpandStage, Problem, Severity, Stage};
+use crate::model::finding::{Problem, Severity};
+use crate::model::stage::{ExpandStage, Stage};
 use crate::model::names::NodeName;
 use crate::model::objects::{Claim, PersistentVolume, PodState};
 use crate::model::observed::Observed;

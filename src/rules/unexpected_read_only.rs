@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use crate::model::facts::NodeFacts;
-use crate::model::finding::{MountStage, Problem, Severity, Stage};
+use crate::model::finding::{Problem, Severity};
+use crate::model::stage::{MountStage, Stage};
 use crate::model::mount::{Mount, ReadOnlySide};
 use crate::model::names::NodeName;
 use crate::model::objects::{PodState, VolumeMode};
 use crate::model::observed::Observed;
 use crate::model::volume::{Published, Volume};
-use crate::rules::{Check, Rule, Verdicts};
+use crate::rules::{Check, Rule, Verdicts, quote};
 
 pub(super) static RULE: Rule = Rule {
     code: "UnexpectedReadOnly",
@@ -58,7 +59,7 @@ fn problem(node: &NodeName, volume: &Volume, published: &Published, mount: &Moun
     .because("filesystem", format!("{} on {}", mount.fs_type, mount.source), "host's mount table")
     .because("asked to be read-only", "no", "pod, access modes, mount options, PersistentVolume")
     .next("Look in the node's kernel log for the error that came before.", "dmesg --ctime | grep -iE 'i/o error|remount|ext4|xfs|btrfs|nfs'")
-    .next("See both sides of the mount on the node.", format!("findmnt -o TARGET,SOURCE,FSTYPE,VFS-OPTIONS,FS-OPTIONS --mountpoint {target}"))
+    .next("See both sides of the mount on the node.", format!("findmnt -o TARGET,SOURCE,FSTYPE,VFS-OPTIONS,FS-OPTIONS --mountpoint {}", quote(target)))
     .advise("After an I/O error do not remount it writable: stop the workload, find the failing layer (path, replicas, disk), check the filesystem unmounted, then make the pod anew.")
     .related(volume.related())
 }

@@ -6,12 +6,13 @@
 use std::time::Duration;
 
 use crate::model::facts::NodeFacts;
-use crate::model::finding::{MountStage, Problem, Severity, Stage};
+use crate::model::finding::{Problem, Severity};
+use crate::model::stage::{MountStage, Stage};
 use crate::model::names::NodeName;
 use crate::model::objects::{PodState, VolumeMode};
 use crate::model::observed::Observed;
 use crate::model::volume::{Published, Volume};
-use crate::rules::{Check, Rule, Verdicts};
+use crate::rules::{Check, Rule, Verdicts, quote};
 
 pub(super) static RULE: Rule = Rule {
     code: "VolumeNotMounted",
@@ -52,7 +53,7 @@ fn problem(node: &NodeName, volume: &Volume, published: &Published) -> Problem {
     .severity(Severity::Warning)
     .because("mount at the target path", "none", format!("host's mount table, {target}"))
     .because("pod", "running", format!("pod {pod}"))
-    .next("See on the node whether the path is a mount.", format!("findmnt --mountpoint {target}"))
+    .next("See on the node whether the path is a mount.", format!("findmnt --mountpoint {}", quote(target)))
     .next(
         "See what the pod itself has: the container may still hold the volume.",
         format!("kubectl exec -n {} {} -- cat /proc/self/mountinfo", pod.namespace, pod.name),

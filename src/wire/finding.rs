@@ -2,9 +2,10 @@
 
 use crate::model::finding::{
     Code, Evidence, Finding, Key, NextStep, Object, Problem, Resolution, RuleVerdicts, Severity,
-    Stage, State, Subject,
+    State, Subject,
 };
 use crate::model::observed::{Gap, Why};
+use crate::model::stage::Stage;
 use crate::model::view::Story;
 use crate::proto::v1;
 use crate::wire::WireError;

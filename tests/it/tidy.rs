@@ -59,8 +59,8 @@ const IMPURE: &[&str] = &[
     "tracing::",
 ];
 
-/// A file that grows beyond this needs to be two.
-const LONGEST_FILE: usize = 420;
+/// A file whose lines above its tests grow beyond this needs to be two.
+const LONGEST_FILE: usize = 440;
 
 /// The headings of every page of the handbook, in order.
 const HEADINGS: &[&str] = &[

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use csi_doctor::model::finding::{Problem, RuleVerdicts, Severity, Stage, Subject};
+use csi_doctor::model::finding::{Problem, RuleVerdicts, Severity, Subject};
 use csi_doctor::model::observed::{Gap, Why};
 use csi_doctor::model::sample;
 use csi_doctor::model::scan::{Origin, Scan};
+use csi_doctor::model::stage::Stage;
 use csi_doctor::wire::{decode_scan, encode_scan};
 use expect_test::expect;
 

@@ -19,7 +19,7 @@ const LIMIT: i64 = 16;
 
 pub(super) struct Node {
     driver: String,
-    node: String,
+    id: String,
     backend: Backend,
     stats: Stats,
     /// One volume operation at a time is plenty for a lab.
@@ -27,10 +27,10 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn new(driver: String, node: String, backend: Backend) -> Self {
+    pub(super) fn new(driver: String, id: String, backend: Backend) -> Self {
         Self {
             driver,
-            node,
+            id,
             backend,
             stats: Stats::default(),
             busy: Arc::default(),
@@ -209,7 +209,7 @@ impl node_server::Node for Node {
         _: Request<csi::NodeGetInfoRequest>,
     ) -> Result<Response<csi::NodeGetInfoResponse>, Status> {
         Ok(Response::new(csi::NodeGetInfoResponse {
-            node_id: self.node.clone(),
+            node_id: self.id.clone(),
             max_volumes_per_node: LIMIT,
             accessible_topology: None,
         }))

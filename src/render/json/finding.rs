@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::model::finding::{Evidence, Finding, NextStep, Object, Stage, State, Subject};
+use crate::model::finding::{Evidence, Finding, NextStep, Object, State, Subject};
+use crate::model::stage::Stage;
 use crate::model::view::Story;
 
 #[derive(Serialize)]

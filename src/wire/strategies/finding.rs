@@ -4,10 +4,11 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::model::finding::{
-    Evidence, Finding, Key, NextStep, Object, Problem, Resolution, RuleVerdicts, Severity, Stage,
-    State, Subject,
+    Evidence, Finding, Key, NextStep, Object, Problem, Resolution, RuleVerdicts, Severity, State,
+    Subject,
 };
 use crate::model::names::NodeName;
+use crate::model::stage::Stage;
 use crate::model::view::Story;
 use crate::wire::strategies::{claim_ref, few, gap, millis, name, pod_ref, text, time};
 
