@@ -7,6 +7,7 @@
 
 mod collector;
 mod csi;
+mod killed;
 mod kubernetes;
 mod mounts;
 mod scenarios;
