@@ -67,7 +67,7 @@ impl Client {
             Ok(connected) => connected.map_err(failed)?,
             Err(_) => {
                 return Err(Error::Silent {
-                    call: "connect",
+                    call: "connect".to_owned(),
                     socket: socket.clone(),
                     deadline,
                 });
@@ -84,18 +84,18 @@ impl Client {
     /// Waits for an answer until the deadline. tonic's own ends with the headers of the answer.
     async fn ask<T>(
         &self,
-        call: &'static str,
+        call: &str,
         answer: impl Future<Output = Result<Response<T>, Status>>,
     ) -> Result<T, Error> {
         match tokio::time::timeout(self.deadline, answer).await {
             Ok(Ok(response)) => Ok(response.into_inner()),
             Ok(Err(status)) => Err(Error::Call {
-                call,
+                call: call.to_owned(),
                 socket: self.socket.clone(),
                 source: Box::new(status),
             }),
             Err(_) => Err(Error::Silent {
-                call,
+                call: call.to_owned(),
                 socket: self.socket.clone(),
                 deadline: self.deadline,
             }),
@@ -158,8 +158,8 @@ impl Client {
             volume_path: path.to_string(),
             staging_target_path: staging.map(ToString::to_string).unwrap_or_default(),
         };
-        self.ask("NodeGetVolumeStats", client.node_get_volume_stats(request))
-            .await
+        let call = format!("NodeGetVolumeStats for volume {volume}");
+        self.ask(&call, client.node_get_volume_stats(request)).await
     }
 
     /// `Registration.GetInfo` of a registrar. (Never `NotifyRegistrationStatus`: that is the kubelet's verdict.)

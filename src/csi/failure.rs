@@ -11,6 +11,9 @@ use crate::model::observed::{Gap, Why};
 
 use super::text;
 
+/// What tonic's own deadline says, with the code `Cancelled`.
+const TIMED_OUT: &str = "Timeout expired";
+
 /// A call that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -34,7 +37,7 @@ pub enum Error {
     #[error("call {call} at {socket}")]
     Call {
         /// The call.
-        call: &'static str,
+        call: String,
         /// The socket.
         socket: HostPath,
         /// The answer.
@@ -44,7 +47,7 @@ pub enum Error {
     #[error("call {call} at {socket}: no answer within {deadline:?}")]
     Silent {
         /// The call.
-        call: &'static str,
+        call: String,
         /// The socket.
         socket: HostPath,
         /// How long was waited.
@@ -81,20 +84,18 @@ impl Error {
         if let Some(source) = status.source() {
             return match io_cause(source) {
                 Some(cause) => Gap::new(why_of_io(cause), format!("{self}: {}", in_words(cause))),
-                None if status.code() == Code::Cancelled => self.timed_out(),
+                None if status.message() == TIMED_OUT => self.timed_out(),
                 None => {
                     let cause = last_cause(source);
-                    Gap::new(
-                        Why::Malformed,
-                        format!("{self}: the connection failed: {cause}"),
-                    )
+                    let what = format!("{self}: the connection broke: {cause}");
+                    Gap::new(Why::Unavailable, what)
                 }
             };
         }
         let why = match status.code() {
-            // Our own deadline appears as `Cancelled`.
-            Code::DeadlineExceeded => return self.timed_out(),
-            Code::Cancelled if status.message() == "Timeout expired" => return self.timed_out(),
+            // The plugin's own: somebody behind it did not answer.
+            Code::DeadlineExceeded => Why::TimedOut,
+            Code::Cancelled if status.message() == TIMED_OUT => return self.timed_out(),
             Code::Unimplemented => Why::Unsupported,
             Code::NotFound => Why::NotFound,
             Code::PermissionDenied | Code::Unauthenticated => Why::Denied,
@@ -106,8 +107,8 @@ impl Error {
             _ => Why::Unavailable,
         };
         let words = text::clean(status.message());
-        let name = code_name(status.code());
-        Gap::new(why, format!("{self}: {name}: {words}"))
+        // The code as the plugins' own logs spell it.
+        Gap::new(why, format!("{self}: {:?}: {words}", status.code()))
     }
 
     fn timed_out(&self) -> Gap {
@@ -118,11 +119,6 @@ impl Error {
 /// Words of the codec, not of a plugin.
 fn is_codec(message: &str) -> bool {
     message.contains("decode Protobuf") || message.contains("invalid compression flag")
-}
-
-/// The codes as the plugins' own logs spell them (Go's `codes.Code`).
-fn code_name(code: Code) -> String {
-    format!("{code:?}")
 }
 
 /// The kernel's error at the end of a chain, if there is one.

@@ -31,6 +31,7 @@ use super::{convert, text};
 const CSI_PLUGIN: &str = "CSIPlugin";
 
 /// The plugins of a node; lives as long as the program, since it keeps connections and patience.
+#[derive(Debug)]
 pub struct Plugins {
     host_root: PathBuf,
     deadline: Duration,
@@ -38,7 +39,7 @@ pub struct Plugins {
 }
 
 /// One socket.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Line {
     /// Held during a call about a volume: plugins may serve one at a time, and the kubelet is to have its share.
     turn: tokio::sync::Mutex<()>,
@@ -151,10 +152,6 @@ impl Plugins {
             }
             Err(error) => {
                 let gap = error.into_gap();
-                let gap = Gap {
-                    what: format!("{} (volume {volume})", gap.what),
-                    ..gap
-                };
                 let mut patience = lock(&line.patience);
                 if gap.why != Why::TimedOut {
                     patience.answered(volume);

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_saphyr::{DeserializeError as YamlError, UserMessageFormatter};
 
 use crate::model::objects::{Attachment, Claim, CsiNode, Objects, PersistentVolume, Pod};
 use crate::model::observed::{Gap, Listing, Why};
@@ -259,8 +260,9 @@ fn yaml_documents(text: &str) -> Vec<Result<Value, String>> {
                     max_total_scalar_bytes: 512 * 1024 * 1024,
                 },
             };
-            serde_saphyr::from_str_with_options(document, options)
-                .map_err(|error| first_line(&error))
+            serde_saphyr::from_str_with_options(document, options).map_err(|error: YamlError| {
+                first_line(&error.render_with_formatter(&UserMessageFormatter))
+            })
         })
         .collect()
 }

@@ -6,6 +6,7 @@
 
 mod file;
 pub mod kubelet;
+mod memory;
 pub mod mountinfo;
 pub mod probe;
 pub mod sysfs;

@@ -3,7 +3,6 @@
 //! It reads only, without leaving an access time where the kernel lets it, and every descriptor
 //! is closed before it answers. It does not know about threads, deadlines or patience.
 
-use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +12,7 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::sys::statvfs::{Statvfs, statvfs};
 
-use crate::model::mount::Usage;
+use crate::model::mount::{DeviceNumber, Usage};
 use crate::model::names::HostPath;
 use crate::model::observed::{Gap, Observed, Why};
 use crate::model::seen::Filesystem;
@@ -22,8 +21,10 @@ use crate::model::sizes::Bytes;
 use super::{file, xfs};
 
 /// What to look at: all places of one superblock.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Task {
+    /// The superblock.
+    pub(super) device: DeviceNumber,
     /// Where it is mounted.
     pub(super) targets: Vec<HostPath>,
     /// Its type.
@@ -36,67 +37,48 @@ pub(super) struct Task {
 /// What came back.
 #[derive(Debug)]
 pub(super) struct Answer {
-    /// By place.
-    pub(super) filesystems: BTreeMap<HostPath, Observed<Filesystem>>,
+    /// In the order of the task's places.
+    pub(super) filesystems: Vec<Observed<Filesystem>>,
     /// The look inside failed: the next one must not be left out, or the fault would seem to come and go.
     pub(super) sick: bool,
 }
 
 /// Asks the filesystem.
 pub(super) fn touch(host_root: &Path, task: &Task) -> Answer {
-    let mut filesystems = BTreeMap::new();
-    for target in &task.targets {
-        let answer = match statvfs(&file::below(host_root, target)) {
-            Ok(stat) => Observed::Known(Filesystem {
-                usage: usage(&stat),
-                true_size: None,
-            }),
-            Err(errno) => Observed::Unknown(gap("statfs of", target, errno)),
-        };
-        filesystems.insert(target.clone(), answer);
-    }
-    if !task.inside {
-        return Answer {
-            filesystems,
-            sick: false,
-        };
-    }
-    let answering: Vec<HostPath> = filesystems
-        .iter()
-        .filter(|(_, answer)| answer.known().is_some())
-        .map(|(target, _)| target.clone())
-        .collect();
-    match look_inside(host_root, &answering, &task.fs_type) {
-        Ok(size) => {
-            for answer in filesystems.values_mut() {
-                if let Observed::Known(filesystem) = answer {
-                    filesystem.true_size = size;
+    let look = |target| match statvfs(&file::below(host_root, target)) {
+        Ok(stat) => Observed::Known(Filesystem {
+            usage: usage(&stat),
+            true_size: None,
+        }),
+        Err(errno) => Observed::Unknown(gap("statfs of", target, errno)),
+    };
+    let mut filesystems: Vec<Observed<Filesystem>> = task.targets.iter().map(look).collect();
+    let mut sick = false;
+    if task.inside {
+        let answering = task.targets.iter().zip(&filesystems);
+        let answering = answering.filter(|(_, answer)| answer.known().is_some());
+        let inside = look_inside(host_root, answering.map(|(target, _)| target), task);
+        sick = inside.is_err();
+        for (target, answer) in task.targets.iter().zip(&mut filesystems) {
+            match (answer, inside) {
+                (Observed::Known(filesystem), Ok(size)) => filesystem.true_size = size,
+                (answer @ Observed::Known(_), Err(errno)) => {
+                    let attempt = "open and read the root directory of";
+                    *answer = Observed::Unknown(gap(attempt, target, errno));
                 }
-            }
-            Answer {
-                filesystems,
-                sick: false,
-            }
-        }
-        Err(errno) => {
-            for target in answering {
-                let gap = gap("open and read the root directory of", &target, errno);
-                filesystems.insert(target, Observed::Unknown(gap));
-            }
-            Answer {
-                filesystems,
-                sick: true,
+                (Observed::Unknown(_), _) => {}
             }
         }
     }
+    Answer { filesystems, sick }
 }
 
 /// Opens and reads the first of the places that is a directory and may be opened; its true size,
 /// where the filesystem tells it. An error is one of the filesystem, not of our rights.
-fn look_inside(
+fn look_inside<'a>(
     host_root: &Path,
-    targets: &[HostPath],
-    fs_type: &str,
+    targets: impl Iterator<Item = &'a HostPath>,
+    task: &Task,
 ) -> Result<Option<Bytes>, Errno> {
     for target in targets {
         let root = match open_directory(&file::below(host_root, target)) {
@@ -105,7 +87,9 @@ fn look_inside(
             // A file that is mounted alone, or a directory that is not ours to read.
             Err(_) => continue,
         };
-        let size = (fs_type == "xfs").then(|| xfs::size(&root).ok()).flatten();
+        let size = (task.fs_type == "xfs")
+            .then(|| xfs::size(&root).ok())
+            .flatten();
         let first = Dir::from_fd(root)?.iter().next();
         return match first {
             Some(Err(errno)) if is_sick(errno) => Err(errno),
@@ -155,7 +139,8 @@ fn gap(attempt: &str, target: &HostPath, errno: Errno) -> Gap {
 /// Usage as `df` counts it: the unit is the fragment, and what is free for root is not used.
 fn usage(stat: &Statvfs) -> Usage {
     let unit = stat.fragment_size();
-    let bytes = |blocks: u64| blocks.saturating_mul(unit);
+    // A filesystem in user space may say anything: sums of two such numbers must still be numbers.
+    let bytes = |blocks: u64| blocks.saturating_mul(unit).min(u64::MAX / 2);
     let used = stat.blocks().saturating_sub(stat.blocks_free());
     Usage {
         total_bytes: bytes(stat.blocks()),

@@ -155,7 +155,7 @@ impl Identity for Fake {
         let answer = GetPluginInfoResponse {
             name: self.0.name.clone(),
             vendor_version: "1.2.3\n".to_owned(),
-            manifest: Default::default(),
+            manifest: std::collections::HashMap::new(),
         };
         self.0.answer(answer).await
     }
@@ -215,7 +215,7 @@ impl Node for Fake {
                 };
                 self.0.answer(answer).await
             }
-            Some(Stats::Error(status)) => Err(status),
+            Some(Stats::Error(error)) => Err(error),
             Some(Stats::Never) => std::future::pending().await,
             None => Err(Status::not_found(format!("volume {volume} is not here"))),
         }
