@@ -4,8 +4,10 @@
     clippy::unwrap_used,
     reason = "in a test a failed step is a failed test; the lint knows tests, and not the functions that they share"
 )]
+
 mod collector;
 mod csi;
+mod killed;
 mod kubernetes;
 mod mounts;
 mod scenarios;
