@@ -9,13 +9,13 @@ use futures::future::join_all;
 use jiff::Timestamp;
 
 use crate::agent::args::NodeArgs;
+use crate::agent::objects::Source;
 use crate::csi::plugins::Plugins;
 use crate::join;
-use crate::kubernetes::manifests::Directory;
 use crate::model::facts::{NodeFacts, Thresholds};
 use crate::model::mount::Mount;
 use crate::model::names::{DriverName, HostPath, NodeName, VolumeHandle};
-use crate::model::objects::{Objects, PodState};
+use crate::model::objects::PodState;
 use crate::model::observed::{Gap, Observed, Why};
 use crate::model::scan::{Origin, Scan};
 use crate::model::seen::{Answers, Filesystem, Seen};
@@ -34,7 +34,8 @@ pub(super) struct Scanner {
     host_root: PathBuf,
     kubelet: HostPath,
     thresholds: Thresholds,
-    manifests: Option<Directory>,
+    objects: Source,
+    patience: Duration,
     prober: Arc<Prober>,
     plugins: Plugins,
     instance: String,
@@ -43,7 +44,7 @@ pub(super) struct Scanner {
 
 impl Scanner {
     /// A scanner of this node.
-    pub(super) fn new(args: &NodeArgs) -> Self {
+    pub(super) fn new(args: &NodeArgs, objects: Source) -> Self {
         let kubelet = match &args.kubelet_dir {
             Some(dir) => HostPath::from(dir.clone()),
             None => kubelet::discover_root(&args.host_root),
@@ -55,7 +56,8 @@ impl Scanner {
             thresholds: Thresholds {
                 nearly_full_percent: args.nearly_full_percent,
             },
-            manifests: args.manifests.clone().map(Directory::new),
+            objects,
+            patience: args.probe_timeout,
             prober: Arc::new(Prober::new(
                 args.host_root.clone(),
                 args.probe_timeout,
@@ -101,18 +103,14 @@ impl Scanner {
     /// The first round: nothing in it touches a volume.
     async fn see(&mut self) -> Seen {
         let observed_at = Timestamp::now();
-        let objects = match &mut self.manifests {
-            Some(directory) => directory.read(),
-            None => Objects::unknown(&Gap::new(
-                Why::NotAsked,
-                "no source of Kubernetes objects is configured",
-            )),
-        };
+        let objects = self.objects.objects(self.patience);
+        let plugins = self.plugins.identify(&self.kubelet);
+        let (objects, plugins) = tokio::join!(objects, plugins);
         Seen {
             node: self.node.clone(),
             observed_at,
             thresholds: self.thresholds,
-            plugins: self.plugins.identify(&self.kubelet).await,
+            plugins,
             table: mountinfo::read_table(&self.host_root),
             kubelet: kubelet::read_kubelet_dir(&self.host_root, &self.kubelet),
             objects,

@@ -8,6 +8,7 @@
 mod answers;
 mod drivers;
 mod paths;
+mod stale;
 mod volumes;
 
 pub use answers::answer;
@@ -18,7 +19,10 @@ use crate::model::seen::Seen;
 
 /// The facts of a node before any volume was touched.
 pub fn join(seen: &Seen) -> NodeFacts {
-    let volumes = volumes::join(seen);
+    let mut volumes = volumes::join(seen);
+    for volume in &mut volumes.items {
+        stale::take_back(volume, &seen.objects.stale);
+    }
     let drivers = drivers::join(seen, &volumes.items);
     let gaps = seen.table.gaps.clone();
     NodeFacts {

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_saphyr::{DeserializeError as YamlError, UserMessageFormatter};
 
-use crate::model::objects::{Attachment, Claim, CsiNode, Objects, PersistentVolume, Pod};
+use crate::model::objects::{Attachment, Claim, CsiNode, Objects, PersistentVolume, Pod, Stale};
 use crate::model::observed::{Gap, Listing, Why};
 
 use super::convert;
@@ -114,6 +114,7 @@ impl Parsed {
             volumes: listing(self.volumes, self.gaps.remove(&Kind::Volume)),
             attachments: listing(self.attachments, self.gaps.remove(&Kind::Attachment)),
             csi_nodes: listing(self.csi_nodes, self.gaps.remove(&Kind::CsiNode)),
+            stale: Stale::default(),
         }
     }
 

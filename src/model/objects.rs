@@ -21,6 +21,22 @@ pub struct Objects {
     pub attachments: Listing<Attachment>,
     /// CSINodes.
     pub csi_nodes: Listing<CsiNode>,
+    /// Which of these may have changed since they were read.
+    pub stale: Stale,
+}
+
+/// Why objects may not be any more what they are here: they are as they were when the API server was
+/// heard last. They still say which volumes there are, and nothing is judged by what changes in them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stale {
+    /// The pods.
+    pub pods: Option<Gap>,
+    /// The claims.
+    pub claims: Option<Gap>,
+    /// The PersistentVolumes.
+    pub volumes: Option<Gap>,
+    /// The VolumeAttachments.
+    pub attachments: Option<Gap>,
 }
 
 impl Objects {
@@ -32,6 +48,7 @@ impl Objects {
             volumes: Listing::unknown(gap.clone()),
             attachments: Listing::unknown(gap.clone()),
             csi_nodes: Listing::unknown(gap.clone()),
+            stale: Stale::default(),
         }
     }
 }
