@@ -102,6 +102,7 @@ impl<M: Kept> Cache<M> {
             Err(gap) => {
                 let since = entry.failing.as_ref().map_or(now.0, |(since, _)| *since);
                 entry.failing = Some((since, gap));
+                entry.due = now.1 + jittered(UNSETTLED);
             }
         }
     }
@@ -132,7 +133,7 @@ impl<M: Kept> Cache<M> {
     pub(super) fn stale(&self, now: Timestamp) -> Option<Gap> {
         let failing = self.entries.values().filter(|entry| entry.answered);
         let mut failing = failing.filter_map(|entry| entry.failing.as_ref());
-        let (since, gap) = failing.find(|(since, gap)| is_stale(now, *since, gap))?;
+        let (since, gap) = failing.find(|(since, _)| is_stale(now, *since))?;
         Some(gap.clone().since(*since))
     }
 
@@ -172,4 +173,84 @@ fn unasked<M: Kept>() -> Gap {
             M::resource()
         ),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use expect_test::expect;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::model::objects::Claim;
+
+    const REFRESH: Duration = Duration::from_mins(10);
+
+    fn key(name: &str) -> Key {
+        ("shop".to_owned(), name.to_owned())
+    }
+
+    fn claim(name: &str, status: &Value) -> Option<Arrived<Claim>> {
+        let metadata = json!({"namespace": "shop", "name": name, "resourceVersion": "7"});
+        Some(serde_json::from_value(json!({"metadata": metadata, "status": status})).unwrap())
+    }
+
+    #[test]
+    fn objects_are_asked_for_in_time() {
+        let mut cache = Cache::<Claim>::new(REFRESH);
+        let now = (Timestamp::UNIX_EPOCH, Instant::now());
+        let mut shown = String::new();
+        let mut show = |words: &str, cache: &Cache<Claim>, later: u64| {
+            let due = cache.due(now.1 + Duration::from_secs(later));
+            let due: Vec<String> = due
+                .iter()
+                .map(|((_, name), version)| {
+                    format!("{name}@{}", version.as_deref().unwrap_or("any"))
+                })
+                .collect();
+            let later = i64::try_from(later).unwrap();
+            let listing = cache.listing(Timestamp::from_second(later).unwrap());
+            let gaps: Vec<String> = listing.gaps.iter().map(ToString::to_string).collect();
+            writeln!(
+                shown,
+                "{words}: due {due:?}, {} known, gaps {gaps:?}",
+                listing.items.len()
+            )
+            .unwrap();
+        };
+        cache.name(&["done", "grows", "none"].map(key).into(), now.1);
+        show("named", &cache, 0);
+        cache.put(
+            &key("done"),
+            Ok(claim("done", &json!({"phase": "Bound"}))),
+            now,
+        );
+        let grows = json!({"phase": "Bound", "allocatedResourceStatuses": {"storage": "NodeResizePending"}});
+        cache.put(&key("grows"), Ok(claim("grows", &grows)), now);
+        cache.put(&key("none"), Ok(None), now);
+        show("answered", &cache, 0);
+        show("an interval later", &cache, 30);
+        show("much later", &cache, 601);
+        cache.doubt(&key("done"), now.1);
+        show("in doubt", &cache, 0);
+        cache.put(&key("done"), Err(Gap::new(Why::Unavailable, "busy")), now);
+        show("failed", &cache, 0);
+        cache.put(&key("done"), Err(Gap::new(Why::Denied, "no right")), now);
+        show("denied", &cache, 0);
+        show("denied for long", &cache, 60);
+        cache.name(&["grows"].map(key).into(), now.1);
+        show("let go", &cache, 0);
+        expect![[r#"
+            named: due ["done@any", "grows@any", "none@any"], 0 known, gaps ["get persistentvolumeclaims: not tried, since the API server is not heard (Unavailable)"]
+            answered: due [], 2 known, gaps []
+            an interval later: due ["grows@7", "none@any"], 2 known, gaps []
+            much later: due ["done@7", "grows@7", "none@any"], 2 known, gaps []
+            in doubt: due ["done@7"], 2 known, gaps []
+            failed: due [], 2 known, gaps []
+            denied: due [], 2 known, gaps []
+            denied for long: due ["done@7", "grows@7", "none@any"], 2 known, gaps ["no right (Denied)"]
+            let go: due [], 1 known, gaps []
+        "#]].assert_eq(&shown);
+    }
 }

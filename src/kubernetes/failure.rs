@@ -137,6 +137,12 @@ mod tests {
             writeln!(shown, "{code} {gap} {}", is_expired(&error)).unwrap();
         }
         expect![[r#"
+            401 get volumeattachments.storage.k8s.io: the API server does not accept our token: Unauthorized (Denied) false
+            403 get volumeattachments.storage.k8s.io: the right is missing; a role must grant the verb get on volumeattachments.storage.k8s.io (Denied) false
+            404 get volumeattachments.storage.k8s.io: the API server does not have this kind (Unsupported) false
+            429 get volumeattachments.storage.k8s.io: 429: too many requests (Unavailable) false
+            500 get volumeattachments.storage.k8s.io: 500: etcdserver: leader changed (Unavailable) false
+            504 get volumeattachments.storage.k8s.io: Too large resource version: 9, current: 5 (TimedOut) true
         "#]]
         .assert_eq(&shown);
     }

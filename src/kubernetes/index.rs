@@ -105,9 +105,7 @@ impl<M: Kept> Index<M> {
     /// Why the objects may not be so any more, if that is so.
     pub(super) fn stale(&self, now: Timestamp) -> Option<Gap> {
         match &self.heard {
-            Heard::Until(since, gap) => {
-                is_stale(now, *since, gap).then(|| gap.clone().since(*since))
-            }
+            Heard::Until(since, gap) => is_stale(now, *since).then(|| gap.clone().since(*since)),
             Heard::Never(_) | Heard::Now => None,
         }
     }
@@ -132,9 +130,10 @@ impl<M: Kept> Index<M> {
     }
 }
 
-/// Whether what was heard last is too old. A right that is missing will not come back by itself.
-pub(super) fn is_stale(now: Timestamp, since: Timestamp, gap: &Gap) -> bool {
-    gap.why == Why::Denied || now.duration_since(since) >= FRESH_FOR
+/// Whether what was heard last is too old. A server that begins refuses what it will soon grant, so
+/// that a missing right is no quicker than the rest.
+pub(super) fn is_stale(now: Timestamp, since: Timestamp) -> bool {
+    now.duration_since(since) >= FRESH_FOR
 }
 
 /// Objects that cannot be read, one gap each.
@@ -150,4 +149,74 @@ pub(super) fn unreadable<M: Kept>(faults: &BTreeMap<Key, String>) -> impl Iterat
         .map(|what| Gap::new(Why::Malformed, what))
         .collect();
     gaps.into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use expect_test::expect;
+    use serde_json::json;
+
+    use crate::model::objects::CsiNode;
+
+    use super::*;
+
+    fn arrived(name: &str, spec: &serde_json::Value) -> Arrived<CsiNode> {
+        serde_json::from_value(json!({"metadata": {"name": name}, "spec": spec})).unwrap()
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    #[test]
+    fn what_was_heard_stays_and_grows_old() {
+        let mut index = Index::default();
+        let mut shown = String::new();
+        let mut show = |words: &str, index: &Index<CsiNode>, now: i64| {
+            let listing = index.listing(at(now));
+            let names: Vec<&str> = listing.items.iter().map(|one| one.node.as_str()).collect();
+            let gaps: Vec<String> = listing.gaps.iter().map(ToString::to_string).collect();
+            writeln!(
+                shown,
+                "{words}: {names:?} {gaps:?} ask: {}",
+                index.is_reachable()
+            )
+            .unwrap();
+        };
+        let good = json!({"drivers": []});
+        show("at first", &index, 0);
+        index.lose(at(0), Gap::new(Why::Unavailable, "refused"));
+        show("never heard", &index, 0);
+        index.reset([
+            arrived("a", &good),
+            arrived("b", &json!(5)),
+            arrived("c", &good),
+        ]);
+        show("listed", &index, 10);
+        index.apply(arrived("b", &good));
+        index.delete(&(String::new(), "a".to_owned()));
+        show("changed", &index, 20);
+        index.lose(at(30), Gap::new(Why::Unavailable, "refused"));
+        index.lose(at(50), Gap::new(Why::TimedOut, "slow"));
+        show("just lost", &index, 89);
+        show("lost for long", &index, 90);
+        index.hear();
+        show("heard again", &index, 100);
+        index.lose(at(110), Gap::new(Why::Denied, "no right"));
+        show("denied", &index, 110);
+        show("denied for long", &index, 170);
+        expect![[r#"
+            at first: [] ["list csinodes.storage.k8s.io: no answer yet (TimedOut)"] ask: false
+            never heard: [] ["refused (Unavailable)"] ask: false
+            listed: ["a", "c"] ["read CSINode b: invalid type: integer `5`, expected CSINodeSpec (Malformed)"] ask: true
+            changed: ["b", "c"] [] ask: true
+            just lost: ["b", "c"] [] ask: false
+            lost for long: ["b", "c"] ["slow (TimedOut)"] ask: false
+            heard again: ["b", "c"] [] ask: true
+            denied: ["b", "c"] [] ask: true
+            denied for long: ["b", "c"] ["no right (Denied)"] ask: true
+        "#]].assert_eq(&shown);
+    }
 }
