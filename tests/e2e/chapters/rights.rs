@@ -70,7 +70,7 @@ pub(super) fn without_one_the_rest_goes_on(cluster: &Cluster) {
     let kubeconfig = doctor::kubeconfig(cluster, cluster.api_port());
     let role = cluster.get(&["clusterrole", ACCOUNT]);
     for right in granted(&role) {
-        cluster.apply(&without(&role, &right).to_string());
+        cluster.apply(&without(&role, Some(&right)).to_string());
         let resource = if right.group.is_empty() {
             right.resource.clone()
         } else {
@@ -101,7 +101,7 @@ pub(super) fn without_one_the_rest_goes_on(cluster: &Cluster) {
         assert!(others.is_empty(), "without {right} also: {others:?}");
         println!("   without {right}: said so; {}", rest(&seen));
     }
-    cluster.apply(&role.to_string());
+    cluster.apply(&without(&role, None).to_string());
     until("the rights are back", Duration::from_secs(30), || {
         chapters::may(cluster, "list", "pods").then_some(())
     });
@@ -126,14 +126,16 @@ fn gaps(status: &Value) -> Vec<String> {
     gaps.map(ToString::to_string).collect()
 }
 
-/// The role without one right.
-fn without(role: &Value, right: &Right) -> Value {
+/// The role without one right, or whole.
+fn without(role: &Value, right: Option<&Right>) -> Value {
     let mut rules = Vec::new();
     for rule in role["rules"].as_array().unwrap() {
         let mut rule = rule.clone();
-        let here = rule["apiGroups"] == json!([right.group])
-            && rule["resources"] == json!([right.resource]);
-        if here && let Some(verbs) = rule["verbs"].as_array_mut() {
+        if let Some(right) = right
+            && rule["apiGroups"] == json!([right.group])
+            && rule["resources"] == json!([right.resource])
+            && let Some(verbs) = rule["verbs"].as_array_mut()
+        {
             verbs.retain(|verb| *verb != right.verb.as_str());
         }
         if rule["verbs"]
