@@ -5,6 +5,7 @@
     reason = "in a test a failed step is a failed test; the lint knows tests, and not the functions that they share"
 )]
 
+mod causes;
 mod collector;
 mod csi;
 mod killed;

@@ -69,7 +69,10 @@ fn findings(story: &Path) -> String {
     );
     gaps.sort();
     gaps.dedup();
-    let mut text: String = gaps.iter().map(|gap| format!("gap: {gap}\n")).collect();
+    let mut text = String::new();
+    for gap in gaps {
+        text.push_str(&format!("gap: {gap}\n"));
+    }
     let ill = verdicts
         .iter()
         .filter(|rule| !(rule.problems.is_empty() && rule.unknowns.is_empty()));
