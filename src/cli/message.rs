@@ -62,7 +62,7 @@ pub(super) fn explain(text: &str, output: Option<Output>) -> anyhow::Result<Answ
     Ok(Answer {
         text,
         found: false,
-        failure: (unread > 0).then(|| format!("{unread} lines of standard input could not be read; the answer has an error in the place of each")),
+        failure: (unread > 0).then(|| format!("of the lines of standard input {unread} could not be read; the answer has an error in the place of each")),
     })
 }
 

@@ -4,6 +4,7 @@
 //! them on a node, `manifests/` likewise. What only a kernel or a plugin can answer is in `answers.yaml`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -71,7 +72,7 @@ fn findings(story: &Path) -> String {
     gaps.dedup();
     let mut text = String::new();
     for gap in gaps {
-        text.push_str(&format!("gap: {gap}\n"));
+        let _ = writeln!(text, "gap: {gap}");
     }
     let ill = verdicts
         .iter()
