@@ -1,10 +1,5 @@
 //! What is folded, and what must not be.
 
-#![allow(
-    clippy::needless_raw_string_hashes,
-    reason = "as expect-test writes them"
-)]
-
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,10 +1,5 @@
 //! Each row of the table of a finding's life, told as a story.
 
-#![allow(
-    clippy::needless_raw_string_hashes,
-    reason = "as expect-test writes them"
-)]
-
 use std::fmt::Write;
 
 use expect_test::{Expect, expect};

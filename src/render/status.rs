@@ -22,7 +22,7 @@ pub fn status(at: Timestamp, summary: &Summary) -> String {
             let names: Vec<&str> = summary
                 .nodes_silent
                 .iter()
-                .map(|node| node.as_str())
+                .map(super::super::model::names::NodeName::as_str)
                 .collect();
             format!(", {} silent: {}", names.len(), names.join(", "))
         }
@@ -59,5 +59,8 @@ fn rules(rules: &[RuleCount]) -> String {
             rule.unknown.to_string().into(),
         ]
     });
-    table(["RULE", "OK", "PROBLEM", "UNKNOWN"], rows.collect())
+    table(
+        ["RULE", "OK", "PROBLEM", "UNKNOWN"],
+        &rows.collect::<Vec<_>>(),
+    )
 }
