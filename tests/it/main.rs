@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     reason = "in a test a failed step is a failed test; the lint knows tests, and not the functions that they share"
 )]
+
 mod collector;
 mod csi;
 mod killed;
