@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::model::finding::{Finding, State};
 use crate::model::mount::Mount;
-use crate::model::names::HostPath;
+use crate::model::names::{HostPath, NodeName};
 use crate::model::observed::Observed;
 use crate::model::sizes::{Bytes, Sizes};
 use crate::model::view::{NodeVolume, Story};
@@ -78,11 +78,7 @@ pub fn story(at: Timestamp, story: &Story) -> String {
         let _ = writeln!(text, "  Stage: {stage}");
     }
     if story.places.len() > 1 {
-        let nodes: Vec<&str> = story
-            .places
-            .iter()
-            .map(super::super::model::names::NodeName::as_str)
-            .collect();
+        let nodes: Vec<&str> = story.places.iter().map(NodeName::as_str).collect();
         let _ = writeln!(text, "  Seen on: {}", nodes.join(", "));
     }
     if let Some(by) = &story.silenced {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
+use crate::model::names::NodeName;
 use crate::model::view::{RuleCount, Summary};
 use crate::render::moment;
 use crate::render::table::table;
@@ -19,11 +20,7 @@ pub fn status(at: Timestamp, summary: &Summary) -> String {
         if summary.nodes_silent.is_empty() {
             String::new()
         } else {
-            let names: Vec<&str> = summary
-                .nodes_silent
-                .iter()
-                .map(super::super::model::names::NodeName::as_str)
-                .collect();
+            let names: Vec<&str> = summary.nodes_silent.iter().map(NodeName::as_str).collect();
             format!(", {} silent: {}", names.len(), names.join(", "))
         }
     );

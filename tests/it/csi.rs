@@ -235,7 +235,8 @@ fn sockets_are_found_where_the_kubelet_looks() {
         Registration disk.example.com at /k/plugins_registry/disk.example.com-reg.sock
         Registration deep at /k/plugins_registry/nested/deep-reg.sock
         Registration other at /k/plugins_registry/other.sock
-        Plugin disk at /k/plugins/disk/csi.sock"#]].assert_eq(&shown.join("\n"));
+        Plugin disk at /k/plugins/disk/csi.sock"#]]
+    .assert_eq(&shown.join("\n"));
 }
 
 #[tokio::test]
