@@ -32,6 +32,7 @@ fn finding(code: &str, object: &Object, node: &str, stage: Option<Stage>) -> Fin
         first_seen: at(),
         opened: Some(at()),
         last_confirmed: at(),
+        flaps: 0,
         problem: Problem::new(format!("{code}.")),
     }
 }
