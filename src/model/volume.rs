@@ -98,6 +98,23 @@ impl Volume {
         }
     }
 
+    /// Whether this is the most durable object that it is known by.
+    pub fn is_known_by(&self, object: &Object) -> bool {
+        match (object, &self.claim) {
+            (Object::Claim(subject), Some(claim)) => claim.claim == *subject,
+            (_, Some(_)) => false,
+            _ => self.object() == *object,
+        }
+    }
+
+    /// Its mounts, where they were seen.
+    pub fn mounts(&self) -> impl Iterator<Item = &Mount> {
+        let published = self.published.iter().map(|published| &published.mount);
+        published
+            .chain([&self.staged])
+            .filter_map(|mount| mount.known()?.as_ref())
+    }
+
     /// Whether it lives and dies with its pod.
     pub fn is_inline(&self) -> bool {
         matches!(self.persistent, Observed::Known(None))
