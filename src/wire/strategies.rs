@@ -15,7 +15,7 @@ use crate::model::finding::{
 use crate::model::mount::{DeviceNumber, Mount, Usage};
 use crate::model::names::{ClaimRef, HostPath, NodeName, PodRef};
 use crate::model::objects::{
-    Attachment, Claim, Condition, CsiSource, PersistentVolume, PodState, VolumeMode,
+    Attachment, Claim, Class, Condition, CsiSource, Event, PersistentVolume, PodState, VolumeMode,
 };
 use crate::model::observed::{Gap, Listing, Observed, Why};
 use crate::model::scan::{Origin, Scan};
@@ -109,8 +109,10 @@ fn claim() -> impl Strategy<Value = Claim> {
         ),
         few(condition),
         option::of(text()),
+        (any::<bool>(), option::of(text())),
     )
-        .prop_map(|(first, sizes, conditions, silence)| {
+        .prop_map(|(first, sizes, conditions, silence, last)| {
+            let (node_expansion_not_required, made_from) = last;
             let (claim, bound, volume, class, access_modes) = first;
             let (request, allocated, resize_status, capacity) = sizes;
             Claim {
@@ -124,6 +126,8 @@ fn claim() -> impl Strategy<Value = Claim> {
                 resize_status,
                 capacity,
                 conditions,
+                node_expansion_not_required,
+                made_from,
                 silence,
             }
         })
@@ -284,6 +288,26 @@ fn sizes() -> impl Strategy<Value = Sizes> {
         })
 }
 
+fn class() -> impl Strategy<Value = Class> {
+    (name(), name(), any::<bool>()).prop_map(|(class, provisioner, expandable)| Class {
+        name: class.into(),
+        provisioner: provisioner.into(),
+        expandable,
+    })
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let said = (name(), any::<bool>(), name(), text(), option::of(time()));
+    (object(), said).prop_map(|(about, (by, warning, reason, message, at))| Event {
+        about,
+        by,
+        warning,
+        reason,
+        message,
+        at,
+    })
+}
+
 fn volume() -> impl Strategy<Value = Volume> {
     (
         (
@@ -296,6 +320,9 @@ fn volume() -> impl Strategy<Value = Volume> {
         (
             observed(option::of(persistent())),
             observed(option::of(attachment())),
+            observed(option::of(class())),
+            listing(event()),
+            option::of(time()),
         ),
         (
             option::of(path()),
@@ -306,7 +333,7 @@ fn volume() -> impl Strategy<Value = Volume> {
     )
         .prop_map(|(first, objects, paths, (stats, sizes))| {
             let (spec_name, driver, handle, claim, mode) = first;
-            let (persistent, attachment) = objects;
+            let (persistent, attachment, class, events, resizer_seen) = objects;
             let (staging, staged, published) = paths;
             Volume {
                 spec_name,
@@ -315,6 +342,9 @@ fn volume() -> impl Strategy<Value = Volume> {
                 claim,
                 persistent,
                 attachment,
+                class,
+                events,
+                resizer_seen,
                 mode,
                 staging,
                 staged,
@@ -326,13 +356,18 @@ fn volume() -> impl Strategy<Value = Volume> {
 }
 
 fn driver() -> impl Strategy<Value = Driver> {
-    let plugin = (name(), observed(any::<bool>()), observed(few(name()))).prop_map(
-        |(version, ready, capabilities)| Plugin {
+    let plugin = (
+        name(),
+        observed(any::<bool>()),
+        observed(few(name())),
+        observed(few(name())),
+    )
+        .prop_map(|(version, ready, capabilities, services)| Plugin {
             version,
             ready,
             capabilities,
-        },
-    );
+            services,
+        });
     (name(), few(text()), option::of(path()), observed(plugin)).prop_map(
         |(name, expected_by, socket, plugin)| Driver {
             name: name.into(),

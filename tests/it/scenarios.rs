@@ -92,6 +92,8 @@ struct PluginAnswer {
     socket: String,
     #[serde(default)]
     capabilities: Vec<String>,
+    #[serde(default)]
+    services: Vec<String>,
     gap: Option<GapAnswer>,
 }
 
@@ -158,6 +160,7 @@ impl PluginAnswer {
             version: "1.0".to_owned(),
             ready: Observed::Known(true),
             capabilities: Observed::Known(self.capabilities.clone()),
+            services: Observed::Known(self.services.clone()),
         };
         PluginSeen {
             name: self.name.as_str().into(),

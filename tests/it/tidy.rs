@@ -11,12 +11,14 @@ const LAYERS: &[(&str, u8)] = &[
     ("proto", 0),
     ("model", 0),
     ("causes", 1),
+    ("expansion", 1),
     ("join", 1),
     ("render", 1),
     ("wire", 1),
     ("fold", 2),
     ("history", 2),
     ("rules", 2),
+    ("stages", 2),
     ("csi", 3),
     ("grpc", 3),
     ("kubernetes", 3),
@@ -304,11 +306,17 @@ fn codes_are_never_renamed_or_reused() {
         .map(|rule| rule.code)
         .collect();
     expect![[r#"
+        ControllerExpansionFailed
+        ControllerExpansionPending
+        DeviceNotResized
         DriverUnreachable
+        ExpansionStatusStale
         FilesystemNearlyFull
         FilesystemNotGrown
         MountUnresponsive
+        NodeExpansionFailed
         NodeExpansionPending
+        ResizerMissing
         UnexpectedReadOnly
         VolumeNotMounted"#]]
     .assert_eq(&codes.join("\n"));
