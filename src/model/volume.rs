@@ -5,8 +5,10 @@ use jiff::Timestamp;
 use crate::model::finding::{Object, Subject};
 use crate::model::mount::{Mount, Usage};
 use crate::model::names::{DriverName, HostPath, NodeName, PodRef, VolumeHandle};
-use crate::model::objects::{Attachment, Claim, PersistentVolume, PodState, VolumeMode};
-use crate::model::observed::{Gap, Observed, Why};
+use crate::model::objects::{
+    Attachment, Claim, Class, Event, PersistentVolume, PodState, VolumeMode,
+};
+use crate::model::observed::{Gap, Listing, Observed, Why};
 use crate::model::sizes::Sizes;
 
 /// A volume on this node.
@@ -24,6 +26,12 @@ pub struct Volume {
     pub persistent: Observed<Option<PersistentVolume>>,
     /// Its attachment to this node; none where the driver attaches nothing.
     pub attachment: Observed<Option<Attachment>>,
+    /// The class of its claim; none where the claim names none, or one that is gone.
+    pub class: Observed<Option<Class>>,
+    /// What was said of its expansion, oldest first: about the claim and the pods that use it.
+    pub events: Listing<Event>,
+    /// When the resizer of its driver was last heard to speak of any claim.
+    pub resizer_seen: Option<Timestamp>,
     /// Filesystem or block device.
     pub mode: VolumeMode,
     /// Its staging target path.

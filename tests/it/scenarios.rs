@@ -102,6 +102,8 @@ struct PluginAnswer {
     socket: String,
     #[serde(default)]
     capabilities: Vec<String>,
+    #[serde(default)]
+    services: Vec<String>,
     gap: Option<GapAnswer>,
 }
 
@@ -168,6 +170,7 @@ impl PluginAnswer {
             version: "1.0".to_owned(),
             ready: Observed::Known(true),
             capabilities: Observed::Known(self.capabilities.clone()),
+            services: Observed::Known(self.services.clone()),
         };
         PluginSeen {
             name: self.name.as_str().into(),
