@@ -7,11 +7,13 @@
 
 mod answers;
 mod drivers;
+mod expansion;
 mod paths;
 mod stale;
 mod volumes;
 
 pub use answers::answer;
+pub use expansion::cluster;
 
 use crate::model::facts::NodeFacts;
 use crate::model::observed::{Gap, Listing, Why};

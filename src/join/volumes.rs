@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::join::{add_new, missing, paths};
+use crate::join::{add_new, expansion, missing, paths};
 use crate::model::mount::Mount;
 use crate::model::names::{DriverName, HostPath, PersistentVolumeName, PodRef, Uid, VolumeHandle};
 use crate::model::objects::{
@@ -30,6 +30,9 @@ pub(super) fn join(seen: &Seen) -> Listing<Volume> {
     joiner.add_left_on_disk();
     let mut gaps = joiner.gaps;
     let objects = &seen.objects;
+    for volume in joiner.volumes.values_mut() {
+        expansion::put_events(objects, volume);
+    }
     add_new(
         &mut gaps,
         missing(&objects.pods)
@@ -126,6 +129,7 @@ impl<'a> Joiner<'a> {
         let Some(csi) = &persistent.csi else { return };
         let identity = Identity::Persistent(name.clone());
         let attachment = self.attachment(&csi.driver, name);
+        let class = expansion::class(&self.seen.objects, claim);
         let entry = self.entry(
             identity,
             name.as_str(),
@@ -136,6 +140,7 @@ impl<'a> Joiner<'a> {
         entry.claim = Some(claim.clone());
         entry.persistent = Observed::Known(Some(persistent.clone()));
         entry.attachment = attachment;
+        entry.class = class;
         entry.sizes = declared_sizes(claim, Some(persistent));
         let asked = asked_read_only(volume, Some(persistent));
         self.publish(
@@ -260,6 +265,9 @@ impl<'a> Joiner<'a> {
             claim: None,
             persistent: Observed::Known(None),
             attachment: Observed::Known(None),
+            class: Observed::Known(None),
+            events: Listing::default(),
+            resizer_seen: None,
             mode,
             staging: Some(staging),
             staged,
@@ -342,14 +350,17 @@ impl<'a> Joiner<'a> {
 }
 
 /// A fact for which a volume must be touched, before that was done.
-fn untouched<T>() -> Observed<T> {
+pub(super) fn untouched<T>() -> Observed<T> {
     Observed::Unknown(Gap::new(Why::NotAsked, "not looked at in this scan"))
 }
 
 /// Who asked for a volume to be read-only, if anybody did.
 ///
 /// Only the first access mode counts: the kubelet maps no other (`pkg/volume/csi/csi_client.go`).
-fn asked_read_only(volume: &PodVolume, persistent: Option<&PersistentVolume>) -> Option<String> {
+pub(super) fn asked_read_only(
+    volume: &PodVolume,
+    persistent: Option<&PersistentVolume>,
+) -> Option<String> {
     if volume.read_only {
         return Some("the pod".to_owned());
     }
@@ -382,7 +393,7 @@ fn no_sizes() -> Sizes {
     }
 }
 
-fn declared_sizes(claim: &Claim, persistent: Option<&PersistentVolume>) -> Sizes {
+pub(super) fn declared_sizes(claim: &Claim, persistent: Option<&PersistentVolume>) -> Sizes {
     Sizes {
         request: Observed::Known(claim.request),
         // Beside no status it is only what the last expansion left behind.

@@ -191,9 +191,9 @@ mod tests {
         ("shop".to_owned(), name.to_owned())
     }
 
-    fn claim(name: &str, status: &Value) -> Option<Arrived<Claim>> {
+    fn claim(name: &str, status: &Value) -> Arrived<Claim> {
         let metadata = json!({"namespace": "shop", "name": name, "resourceVersion": "7"});
-        Some(serde_json::from_value(json!({"metadata": metadata, "status": status})).unwrap())
+        serde_json::from_value(json!({"metadata": metadata, "status": status})).unwrap()
     }
 
     #[test]
@@ -223,11 +223,11 @@ mod tests {
         show("named", &cache, 0);
         cache.put(
             &key("done"),
-            Ok(claim("done", &json!({"phase": "Bound"}))),
+            Ok(Some(claim("done", &json!({"phase": "Bound"})))),
             now,
         );
         let grows = json!({"phase": "Bound", "allocatedResourceStatuses": {"storage": "NodeResizePending"}});
-        cache.put(&key("grows"), Ok(claim("grows", &grows)), now);
+        cache.put(&key("grows"), Ok(Some(claim("grows", &grows))), now);
         cache.put(&key("none"), Ok(None), now);
         show("answered", &cache, 0);
         show("an interval later", &cache, 30);

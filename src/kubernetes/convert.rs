@@ -10,10 +10,11 @@ use k8s_openapi::api::storage::v1 as storage;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
+use crate::model::finding::Object;
 use crate::model::names::{ClaimRef, PodRef};
 use crate::model::objects::{
-    Attachment, Claim, Condition, CsiNode, CsiSource, PersistentVolume, Pod, PodState, PodVolume,
-    PodVolumeSource, VolumeMode,
+    Attachment, Claim, Class, Condition, CsiNode, CsiSource, Event, PersistentVolume, Pod,
+    PodState, PodVolume, PodVolumeSource, VolumeMode,
 };
 use crate::model::sizes::Bytes;
 
@@ -21,6 +22,13 @@ use super::quantity::{QuantityError, parse_bytes};
 
 /// Where an owner says which findings about a claim are not to be counted.
 const SILENCE: &str = "csi-doctor.io/silence";
+
+/// Where the resizer says that the controller did everything (external-resizer 2.x,
+/// `pkg/controller/expand_and_recover.go`).
+const NODE_EXPANSION_NOT_REQUIRED: &str = "volume.kubernetes.io/node-expansion-not-required";
+
+/// The words of an event that are kept, in characters.
+const EVENT_WORDS: usize = 1024;
 
 /// Where the resizer keeps the claim's size from before a controller expansion that needs the node
 /// (external-resizer, `pkg/util`).
@@ -126,6 +134,9 @@ pub fn claim(claim: core::PersistentVolumeClaim) -> Result<Claim, Error> {
     let spec = claim.spec.unwrap_or_default();
     let status = claim.status.unwrap_or_default();
     let requests = spec.resources.and_then(|resources| resources.requests);
+    let annotation = |name: &str| metadata.annotations.as_ref()?.get(name).cloned();
+    let made_from = spec.data_source_ref.map(|from| (from.kind, from.name));
+    let made_from = made_from.or_else(|| spec.data_source.map(|from| (from.kind, from.name)));
     Ok(Claim {
         bound: status.phase.as_deref() == Some("Bound"),
         volume: given(spec.volume_name).map(Into::into),
@@ -151,11 +162,10 @@ pub fn claim(claim: core::PersistentVolumeClaim) -> Result<Claim, Error> {
                 since: time(condition.last_transition_time),
             })
             .collect(),
-        silence: metadata
-            .annotations
-            .as_ref()
-            .and_then(|annotations| annotations.get(SILENCE))
-            .cloned(),
+        node_expansion_not_required: annotation(NODE_EXPANSION_NOT_REQUIRED).as_deref()
+            == Some("true"),
+        made_from: made_from.map(|(kind, name)| format!("{kind} {name}")),
+        silence: annotation(SILENCE),
         claim: ClaimRef {
             name: name(&metadata)?,
             namespace: namespace(metadata.namespace),
@@ -227,6 +237,74 @@ pub fn csi_node(node: storage::CSINode) -> Result<CsiNode, Error> {
             .map(|driver| driver.name.into())
             .collect(),
     })
+}
+
+/// A StorageClass.
+pub fn class(class: storage::StorageClass) -> Result<Class, Error> {
+    Ok(Class {
+        name: name(&class.metadata)?.into(),
+        provisioner: class.provisioner.into(),
+        expandable: class.allow_volume_expansion.unwrap_or(false),
+    })
+}
+
+/// An event about a claim, a volume or a pod; nothing for one about anything else.
+pub fn event(event: core::Event) -> Result<Option<Event>, Error> {
+    name(&event.metadata)?;
+    let object = event.involved_object;
+    let of = |object: core::ObjectReference| {
+        (
+            namespace(object.namespace),
+            object.name.unwrap_or_default(),
+            object.uid.unwrap_or_default(),
+        )
+    };
+    let about = match object.kind.as_deref() {
+        Some("PersistentVolumeClaim") => {
+            let (namespace, name, uid) = of(object);
+            Object::Claim(ClaimRef {
+                namespace,
+                name,
+                uid: uid.into(),
+            })
+        }
+        Some("Pod") => {
+            let (namespace, name, uid) = of(object);
+            Object::Pod(PodRef {
+                namespace,
+                name,
+                uid: uid.into(),
+            })
+        }
+        Some("PersistentVolume") => {
+            let (_, name, uid) = of(object);
+            Object::PersistentVolume(name.into(), uid.into())
+        }
+        _ => return Ok(None),
+    };
+    let source = event.source.and_then(|source| source.component);
+    let seen_last = event.series.and_then(|series| series.last_observed_time);
+    Ok(Some(Event {
+        about,
+        by: given(source)
+            .or_else(|| given(event.reporting_component))
+            .unwrap_or_default(),
+        warning: event.type_.as_deref() == Some("Warning"),
+        reason: event.reason.unwrap_or_default(),
+        message: event
+            .message
+            .unwrap_or_default()
+            .chars()
+            .take(EVENT_WORDS)
+            .collect(),
+        // The scheduler's have an `eventTime` only.
+        at: seen_last
+            .or(event.event_time)
+            .map(|at| at.0)
+            .into_iter()
+            .chain(time(event.last_timestamp))
+            .max(),
+    }))
 }
 
 fn name(metadata: &ObjectMeta) -> Result<String, Error> {

@@ -6,12 +6,13 @@
 
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::storage::v1 as storage;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
 use kube::Resource;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::model::objects::{Attachment, Claim, CsiNode, PersistentVolume, Pod};
+use crate::model::objects::{Attachment, Claim, Class, CsiNode, Event, PersistentVolume, Pod};
 
 use super::convert;
 
@@ -65,7 +66,10 @@ impl Kept for Claim {
     }
 
     fn is_settled(&self) -> bool {
-        self.bound && self.resize_status.is_none() && self.conditions.is_empty()
+        self.bound
+            && self.resize_status.is_none()
+            && self.conditions.is_empty()
+            && self.request <= self.capacity
     }
 }
 
@@ -95,6 +99,38 @@ impl Kept for CsiNode {
     fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
         convert::csi_node(foreign)
     }
+}
+
+impl Kept for Class {
+    type Foreign = storage::StorageClass;
+
+    fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
+        convert::class(foreign)
+    }
+}
+
+/// What was said of an object: events come as they please, so that there is always more to hear.
+#[derive(Debug, Clone)]
+pub(super) struct Said(pub(super) Vec<Event>);
+
+impl Kept for Said {
+    type Foreign = core::Event;
+
+    fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
+        Ok(Self(convert::event(foreign)?.into_iter().collect()))
+    }
+
+    fn is_settled(&self) -> bool {
+        false
+    }
+}
+
+/// One page of a list.
+#[derive(Deserialize)]
+#[serde(bound = "M: Kept")]
+pub(super) struct Page<M> {
+    pub(super) metadata: ListMeta,
+    pub(super) items: Option<Vec<Arrived<M>>>,
 }
 
 /// Namespace and name; the namespace is empty for what has none.

@@ -11,21 +11,21 @@ use futures::StreamExt;
 use futures::stream;
 use jiff::Timestamp;
 use kube::Client;
-use kube::api::GetParams;
+use kube::api::{GetParams, ListParams};
 use kube::core::Request;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout_at};
 
 use crate::model::names::{NodeName, Uid};
 use crate::model::objects::{
-    Attachment, Claim, CsiNode, CsiSource, Objects, PersistentVolume, Pod, PodState,
+    Attachment, Claim, Class, CsiNode, CsiSource, Objects, PersistentVolume, Pod, PodState,
     PodVolumeSource, Stale,
 };
 use crate::model::observed::{Gap, Listing};
 
 use super::cache::Cache;
 use super::failure::{self, Verb};
-use super::kept::{Arrived, Kept, Key};
+use super::kept::{Arrived, Kept, Key, Page, Said};
 use super::watch::Watch;
 
 /// Objects under which nothing is under way are asked for anew after half of this to the whole of
@@ -38,6 +38,9 @@ const REFRESH_CSI_NODE: Duration = Duration::from_mins(2);
 /// So many requests are under way at once.
 const AT_ONCE: usize = 4;
 
+/// More than this is not said of one object within an hour.
+const MOST_EVENTS: u32 = 100;
+
 /// The API server as a node sees it.
 pub struct Node {
     client: Client,
@@ -47,6 +50,9 @@ pub struct Node {
     volumes: Cache<PersistentVolume>,
     attachments: Cache<Attachment>,
     csi_nodes: Cache<CsiNode>,
+    classes: Cache<Class>,
+    /// What was said of objects under expansion, by namespace and UID.
+    said: Cache<Said>,
     /// The pods as they were last time: a change is a reason to look at their claims.
     before: BTreeMap<Uid, Pod>,
 }
@@ -63,6 +69,8 @@ impl Node {
             volumes: Cache::new(REFRESH),
             attachments: Cache::new(REFRESH),
             csi_nodes: Cache::new(REFRESH_CSI_NODE),
+            classes: Cache::new(REFRESH),
+            said: Cache::new(REFRESH),
             before: BTreeMap::new(),
         }
     }
@@ -121,7 +129,11 @@ impl Node {
             // Sizes of both are compared: they must be of one time.
             self.volumes.doubt(volume, now);
         }
-        fetch(&self.client, &mut self.volumes, deadline).await;
+        self.name_said(pods, now);
+        let said = fetch_said(&self.client, &mut self.said, deadline);
+        let classes = fetch(&self.client, &mut self.classes, deadline);
+        let volumes = fetch(&self.client, &mut self.volumes, deadline);
+        tokio::join!(said, classes, volumes);
 
         let now = Instant::now();
         let sources = bound.iter().filter_map(|(volume, claim)| {
@@ -136,6 +148,24 @@ impl Node {
         }
         fetch(&self.client, &mut self.attachments, deadline).await;
         self.rest_unattached(pods, &sources);
+    }
+
+    /// Which classes the claims name; and of which objects events are asked for: claims under
+    /// expansion and their pods, only while they are.
+    fn name_said(&mut self, pods: &[Pod], now: Instant) {
+        let mut classes = BTreeSet::new();
+        let mut said = BTreeSet::new();
+        for pod in pods {
+            for claim in claims_of(pod).filter_map(|claim| self.claims.get(&claim)) {
+                classes.extend(claim.class.as_ref().map(|class| key("", class.as_str())));
+                if claim.bound && !claim.is_settled() {
+                    let of = [&claim.claim.uid, &pod.pod.uid];
+                    said.extend(of.map(|uid| key(&pod.pod.namespace, uid.as_str())));
+                }
+            }
+        }
+        self.classes.name(&classes, now);
+        self.said.name(&said, now);
     }
 
     /// Many drivers have no attachments: those of pods that run are not waited for.
@@ -166,12 +196,18 @@ impl Node {
             Some(gap) => Listing::unknown(gap),
             None => self.csi_nodes.listing(now),
         };
+        let said = self.said.listing(now);
         Objects {
             pods,
             claims: with(self.claims.listing(now), stale.claims.as_ref()),
             volumes: with(self.volumes.listing(now), stale.volumes.as_ref()),
             attachments: with(self.attachments.listing(now), stale.attachments.as_ref()),
             csi_nodes,
+            classes: self.classes.listing(now),
+            events: Listing {
+                items: said.items.into_iter().flat_map(|said| said.0).collect(),
+                gaps: said.gaps,
+            },
             stale,
         }
     }
@@ -203,6 +239,40 @@ async fn fetch<M: Kept>(client: &Client, cache: &mut Cache<M>, deadline: Instant
         answered.insert(key);
     }
     answered
+}
+
+/// The same for events: a list of those about one object, in its namespace.
+async fn fetch_said(client: &Client, cache: &mut Cache<Said>, deadline: Instant) {
+    let answers = stream::iter(cache.due(Instant::now())).map(|(key, _)| async move {
+        let answer = timeout_at(deadline, said(client, &key)).await;
+        let late = |_| Err(failure::timed_out::<Said>(Verb::List));
+        (key, answer.unwrap_or_else(late))
+    });
+    let answers: Vec<_> = answers.buffer_unordered(AT_ONCE).collect().await;
+    let now = (Timestamp::now(), Instant::now());
+    for (key, answer) in answers {
+        cache.put(&key, answer, now);
+    }
+}
+
+/// What was said of one object; what cannot be read of it is left out.
+async fn said(client: &Client, (namespace, uid): &Key) -> Result<Option<Arrived<Said>>, Gap> {
+    let params = ListParams::default()
+        .fields(&format!("involvedObject.uid={uid}"))
+        .limit(MOST_EVENTS);
+    let page: Result<Page<Said>, kube::Error> =
+        match Request::new(Said::path(namespace)).list(&params) {
+            Ok(request) => client.request(request).await,
+            Err(error) => Err(kube::Error::BuildRequest(error)),
+        };
+    let page = page.map_err(|error| failure::gap::<Said>(Verb::List, &error))?;
+    let events = page.items.unwrap_or_default().into_iter();
+    let events = events.filter_map(|event| event.object.ok());
+    Ok(Some(Arrived {
+        key: key(namespace, uid),
+        version: String::new(),
+        object: Ok(Said(events.flat_map(|said| said.0).collect())),
+    }))
 }
 
 /// One object, not older than a version: then it may come from the server's memory.

@@ -59,6 +59,6 @@ mod tests {
             patience.pause(Some(Duration::from_secs(9))),
             Duration::from_secs(9)
         );
-        assert!(patience.pause(Some(Duration::from_secs(3600))) <= LONGEST);
+        assert!(patience.pause(Some(Duration::from_hours(1))) <= LONGEST);
     }
 }

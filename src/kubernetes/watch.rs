@@ -10,11 +10,9 @@ use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
 use kube::Client;
 use kube::api::{ListParams, WatchEvent, WatchParams};
 use kube::core::Request;
-use serde::Deserialize;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -22,7 +20,7 @@ use crate::model::observed::Gap;
 
 use super::failure::{self, Verb};
 use super::index::Index;
-use super::kept::{Arrived, Kept};
+use super::kept::{Arrived, Kept, Page};
 use super::patience::{Patience, jittered};
 
 /// So many objects are asked for at once.
@@ -87,14 +85,6 @@ impl<M> Drop for Watch<M> {
 /// No step of an index leaves it half done, so that a panic elsewhere does not spoil it.
 fn lock<M>(index: &Mutex<Index<M>>) -> MutexGuard<'_, Index<M>> {
     index.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// One page of a list.
-#[derive(Deserialize)]
-#[serde(bound = "M: Kept")]
-struct Page<M> {
-    metadata: ListMeta,
-    items: Option<Vec<Arrived<M>>>,
 }
 
 /// Why a step ended.
@@ -186,14 +176,13 @@ impl<M: Kept> Follower<M> {
                 .map_err(|_| End::late::<M>(Verb::List))?
                 .map_err(failed)?;
             arrived.extend(page.items.unwrap_or_default());
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => params.continue_token = Some(token),
-                None => {
-                    lock(&self.index).reset(arrived);
-                    self.tried.send_replace(true);
-                    return Ok(page.metadata.resource_version.unwrap_or_default());
-                }
+            let more = page.metadata.continue_.filter(|token| !token.is_empty());
+            if more.is_none() {
+                lock(&self.index).reset(arrived);
+                self.tried.send_replace(true);
+                return Ok(page.metadata.resource_version.unwrap_or_default());
             }
+            params.continue_token = more;
         }
     }
 

@@ -15,8 +15,11 @@ use crate::lab::laboratory::{Lab, Shared};
 use crate::lab::site::{Program, Setup};
 use crate::lab::terminal::{complain, say};
 
-/// How long the doctor may take to see the healthy node, or all faults.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// How long the doctor may take to see the healthy node, or all faults: the
+/// longest grace and some intervals, scaled as they are, and time to start.
+fn patience(setup: &Setup) -> Duration {
+    Duration::from_secs(400).mul_f64(setup.scale) + Duration::from_secs(20)
+}
 
 /// One call of the command line.
 const CALL: Duration = Duration::from_secs(10);
@@ -59,7 +62,7 @@ pub(crate) async fn run(lab: &Shared) -> anyhow::Result<ExitCode> {
     complain(&format!(
         "csi-doctor-lab: the doctor did not find {} within {} s of the faults",
         list.join(", "),
-        PATIENCE.as_secs()
+        patience(&setup).as_secs()
     ));
     for name in DOCTOR {
         complain(&last_words(&setup, name));
@@ -136,7 +139,7 @@ fn not_here(lab: &Lab, claim: &str) -> Option<String> {
 }
 
 async fn wait_for_health(lab: &Shared, setup: &Setup, volumes: usize) -> anyhow::Result<()> {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + patience(setup);
     loop {
         check_doctor(lab, setup).await?;
         let answer = json(setup, &["get", "volumes", "-A", "-o", "json"]).await;
@@ -175,7 +178,7 @@ async fn wait_for_findings(
             say(&format!("  {:>3} s  {code}", start.elapsed().as_secs()));
         }
         missing.retain(|code| !open.contains(code));
-        if missing.is_empty() || start.elapsed() > PATIENCE {
+        if missing.is_empty() || start.elapsed() > patience(setup) {
             return Ok(missing);
         }
         sleep(PAUSE).await;

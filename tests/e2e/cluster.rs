@@ -141,7 +141,7 @@ impl Cluster {
                 &format!("--audit-log-path={}", self.audit_log().display()),
             ],
         );
-        until("the API server is ready", Duration::from_secs(120), || {
+        until("the API server is ready", Duration::from_mins(2), || {
             self.try_kubectl(&["get", "--raw", "/readyz"])
                 .ok()
                 .filter(|answer| answer == "ok")
@@ -180,7 +180,7 @@ impl Cluster {
         self.run("kube-controller-manager", &arguments);
         until(
             "the controllers made the default service account",
-            Duration::from_secs(120),
+            Duration::from_mins(2),
             || {
                 self.try_kubectl(&["get", "serviceaccount", "default", "-n", "default"])
                     .ok()

@@ -33,7 +33,7 @@ impl Node {
         cluster.apply(&common(name));
         until(
             "the namespace has its service account",
-            Duration::from_secs(60),
+            Duration::from_mins(1),
             || {
                 cluster
                     .try_kubectl(&["get", "serviceaccount", "default", "-n", "shop"])
@@ -129,7 +129,7 @@ pub(crate) fn expansion_done(cluster: &Cluster, claim: &str) {
 fn run(cluster: &Cluster, volume: &str) -> String {
     until(
         &format!("claim {volume} is bound"),
-        Duration::from_secs(60),
+        Duration::from_mins(1),
         || {
             let claim = cluster.get(&["pvc", volume, "-n", "shop"]);
             (claim["status"]["phase"] == "Bound").then_some(())

@@ -146,9 +146,16 @@ fn json_response(code: StatusCode, body: &Value) -> Response {
 
 fn shown(objects: &Objects) -> String {
     let gaps = |gaps: &[csi_doctor::model::observed::Gap]| {
-        gaps.iter()
-            .map(|gap| format!("\n  {gap}"))
-            .collect::<String>()
+        let gaps: Vec<String> = gaps
+            .iter()
+            .map(|gap| {
+                format!(
+                    "
+  {gap}"
+                )
+            })
+            .collect();
+        gaps.concat()
     };
     let pods: Vec<&str> = objects
         .pods

@@ -5,7 +5,10 @@
     reason = "in a test a failed step is a failed test; the lint knows tests, and not the functions that they share"
 )]
 
+mod agent;
 mod apiserver;
+mod causes;
+mod cli;
 mod collector;
 mod csi;
 mod killed;

@@ -13,7 +13,7 @@ use crate::model::facts::{NodeFacts, Thresholds};
 use crate::model::mount::{DeviceNumber, Mount, Usage};
 use crate::model::names::{ClaimRef, HostPath, PodRef};
 use crate::model::objects::{
-    Attachment, Claim, Condition, CsiSource, PersistentVolume, PodState, VolumeMode,
+    Attachment, Claim, Class, Condition, CsiSource, Event, PersistentVolume, PodState, VolumeMode,
 };
 use crate::model::observed::{Gap, Listing, Observed, Why};
 use crate::model::scan::{Origin, Scan};
@@ -107,8 +107,10 @@ fn claim() -> impl Strategy<Value = Claim> {
         ),
         few(condition),
         option::of(text()),
+        (any::<bool>(), option::of(text())),
     )
-        .prop_map(|(first, sizes, conditions, silence)| {
+        .prop_map(|(first, sizes, conditions, silence, last)| {
+            let (node_expansion_not_required, made_from) = last;
             let (claim, bound, volume, class, access_modes) = first;
             let (request, allocated, resize_status, capacity) = sizes;
             Claim {
@@ -122,6 +124,8 @@ fn claim() -> impl Strategy<Value = Claim> {
                 resize_status,
                 capacity,
                 conditions,
+                node_expansion_not_required,
+                made_from,
                 silence,
             }
         })
@@ -282,6 +286,26 @@ fn sizes() -> impl Strategy<Value = Sizes> {
         })
 }
 
+fn class() -> impl Strategy<Value = Class> {
+    (name(), name(), any::<bool>()).prop_map(|(class, provisioner, expandable)| Class {
+        name: class.into(),
+        provisioner: provisioner.into(),
+        expandable,
+    })
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let said = (name(), any::<bool>(), name(), text(), option::of(time()));
+    (finding::object(), said).prop_map(|(about, (by, warning, reason, message, at))| Event {
+        about,
+        by,
+        warning,
+        reason,
+        message,
+        at,
+    })
+}
+
 fn volume() -> impl Strategy<Value = Volume> {
     (
         (
@@ -294,6 +318,9 @@ fn volume() -> impl Strategy<Value = Volume> {
         (
             observed(option::of(persistent())),
             observed(option::of(attachment())),
+            observed(option::of(class())),
+            listing(event()),
+            option::of(time()),
         ),
         (
             option::of(path()),
@@ -304,7 +331,7 @@ fn volume() -> impl Strategy<Value = Volume> {
     )
         .prop_map(|(first, objects, paths, (stats, sizes))| {
             let (spec_name, driver, handle, claim, mode) = first;
-            let (persistent, attachment) = objects;
+            let (persistent, attachment, class, events, resizer_seen) = objects;
             let (staging, staged, published) = paths;
             Volume {
                 spec_name,
@@ -313,6 +340,9 @@ fn volume() -> impl Strategy<Value = Volume> {
                 claim,
                 persistent,
                 attachment,
+                class,
+                events,
+                resizer_seen,
                 mode,
                 staging,
                 staged,
@@ -324,13 +354,18 @@ fn volume() -> impl Strategy<Value = Volume> {
 }
 
 fn driver() -> impl Strategy<Value = Driver> {
-    let plugin = (name(), observed(any::<bool>()), observed(few(name()))).prop_map(
-        |(version, ready, capabilities)| Plugin {
+    let plugin = (
+        name(),
+        observed(any::<bool>()),
+        observed(few(name())),
+        observed(few(name())),
+    )
+        .prop_map(|(version, ready, capabilities, services)| Plugin {
             version,
             ready,
             capabilities,
-        },
-    );
+            services,
+        });
     (name(), few(text()), option::of(path()), observed(plugin)).prop_map(
         |(name, expected_by, socket, plugin)| Driver {
             name: name.into(),

@@ -8,7 +8,7 @@ use crate::doctor::{self, collect, findings, kubeconfig, report, resident};
 use crate::node::{Node, expansion_done, expansion_waits};
 use crate::until;
 
-const OUTAGE: Duration = Duration::from_secs(300);
+const OUTAGE: Duration = Duration::from_mins(5);
 
 /// From here on objects are too old to be judged by, in an outage.
 const STALE: Duration = Duration::from_secs(75);
@@ -27,7 +27,7 @@ pub(super) fn five_minutes_without_a_server(cluster: &Cluster) {
     let waits = |[code, subject, _]: &[String; 3]| {
         code == "NodeExpansionPending" && subject.contains(node.claim(1))
     };
-    until("the expansion is found", Duration::from_secs(60), || {
+    until("the expansion is found", Duration::from_mins(1), || {
         findings(port).iter().any(waits).then_some(())
     });
     // What a first scan needs once is no growth.

@@ -9,55 +9,52 @@ use crate::doctor::{collect, kubeconfig, report};
 use crate::node::Node;
 use crate::until;
 
-const VOLUMES: usize = 10;
+const VOLUMES: u32 = 10;
 const INTERVALS: u32 = 20;
 const INTERVAL: Duration = Duration::from_secs(30);
 
-/// Objects at rest are asked for anew after 5 to 10 minutes (`REFRESH`, `src/kubernetes/node.rs`).
-const SOONEST: f64 = 300.0;
+/// Objects at rest are asked for anew after 5 to 10 minutes, the CSINode after 1 to 2, and the watch
+/// begins anew after 5 to 10 (`src/kubernetes/node.rs`, `watch.rs`): the soonest of each, in seconds.
+const SOONEST: [u32; 3] = [300, 60, 300];
 
 pub(super) fn twenty_intervals(cluster: &Cluster) {
-    let node = Node::make(cluster, "requests", VOLUMES);
+    let node = Node::make(cluster, "requests", VOLUMES as usize);
     let (_collector, port) = collect(cluster, "requests", "1");
     let earlier = requests(cluster, "csi-doctor-agent").len();
-    let _agent = report(
-        cluster,
-        &node,
-        &kubeconfig(cluster, cluster.api_port()),
-        port,
-        "30s",
-    );
-    let first = 1 + 1 + 1 + 3 * VOLUMES;
-    until("the first scan is made", Duration::from_secs(60), || {
-        (requests(cluster, "csi-doctor-agent").len() - earlier >= first).then_some(())
+    let asked = || requests(cluster, "csi-doctor-agent").split_off(earlier);
+    let kubeconfig = kubeconfig(cluster, cluster.api_port());
+    let _agent = report(cluster, &node, &kubeconfig, port, "30s");
+    // Claim, volume and attachment of each; one class; the CSINode, a list and a watch.
+    let (objects, first) = (3 * VOLUMES + 1, 3 * VOLUMES + 1 + 3);
+    until("the first scan is made", Duration::from_mins(1), || {
+        (asked().len() >= first as usize).then_some(())
     });
-    let cold = requests(cluster, "csi-doctor-agent").len() - earlier;
+    let cold = asked().len();
     std::thread::sleep(INTERVAL * INTERVALS);
-    let all = requests(cluster, "csi-doctor-agent");
-    let warm = all.len() - earlier - cold;
+    let later = asked().split_off(cold);
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
-    for request in &all[earlier + cold..] {
+    for request in &later {
         *kinds.entry(request.right.to_string()).or_default() += 1;
     }
-    // No list and no watch but of the own pods.
-    for request in all.iter().filter(|one| one.right.verb != "get") {
-        assert!(
-            request.uri.contains("fieldSelector=spec.nodeName%3D"),
-            "cluster-wide: {request:?}"
-        );
+    // No list and no watch but of the own pods, and of what was said of one object.
+    for request in asked().iter().filter(|one| one.right.verb != "get") {
+        let own = ["spec.nodeName%3D", "involvedObject.uid%3D"];
+        let own = own.map(|field| format!("fieldSelector={field}"));
+        let is_own = own.iter().any(|field| request.uri.contains(field.as_str()));
+        assert!(is_own, "cluster-wide: {request:?}");
     }
-    let seconds = (INTERVAL * INTERVALS).as_secs_f64();
-    let most = seconds * (3.0 * VOLUMES as f64 / SOONEST + 1.0 / 60.0 + 1.0 / 290.0) + 3.0;
+    let seconds = u32::try_from((INTERVAL * INTERVALS).as_secs()).unwrap();
+    let [object, csi_node, watch] = SOONEST.map(|soonest| seconds.div_ceil(soonest));
+    let most = objects * object + csi_node + watch;
+    let warm = u32::try_from(later.len()).unwrap();
+    println!("   first scan: {cold} requests with {VOLUMES} volumes of one class");
     println!(
-        "   first scan: {cold} requests with {VOLUMES} volumes (list, watch, CSINode, 3 for each volume)"
-    );
-    println!(
-        "   then in {INTERVALS} intervals of {INTERVAL:?}: {warm}, {:.2} an interval, at most {most:.0} expected",
-        warm as f64 / f64::from(INTERVALS)
+        "   then in {INTERVALS} intervals of {INTERVAL:?}: {warm}, {:.2} an interval; {most} at most",
+        f64::from(warm) / f64::from(INTERVALS)
     );
     for (kind, count) in kinds {
         println!("     {kind}: {count}");
     }
-    assert_eq!(cold, first);
-    assert!(warm as f64 <= most);
+    assert_eq!(cold, first as usize);
+    assert!(warm <= most);
 }

@@ -19,7 +19,7 @@ pub(super) fn all_that_is_granted_is_used(cluster: &Cluster) {
     let (_collector, port) = collect(cluster, "rights", "0");
     let kubeconfig = doctor::kubeconfig(cluster, cluster.api_port());
     let _agent = report(cluster, &node, &kubeconfig, port, "2s");
-    until("the expansion is found", Duration::from_secs(60), || {
+    until("the expansion is found", Duration::from_mins(1), || {
         let found = findings(port).into_iter().any(|[code, subject, _]| {
             code == "NodeExpansionPending" && subject.contains(node.claim(1))
         });
@@ -130,19 +130,19 @@ fn gaps(status: &Value) -> Vec<String> {
 fn without(role: &Value, right: Option<&Right>) -> Value {
     let mut rules = Vec::new();
     for rule in role["rules"].as_array().unwrap() {
-        let mut rule = rule.clone();
+        let mut kept = rule.clone();
         if let Some(right) = right
-            && rule["apiGroups"] == json!([right.group])
-            && rule["resources"] == json!([right.resource])
-            && let Some(verbs) = rule["verbs"].as_array_mut()
+            && kept["apiGroups"] == json!([right.group])
+            && kept["resources"] == json!([right.resource])
+            && let Some(verbs) = kept["verbs"].as_array_mut()
         {
             verbs.retain(|verb| *verb != right.verb.as_str());
         }
-        if rule["verbs"]
+        if kept["verbs"]
             .as_array()
             .is_some_and(|verbs| !verbs.is_empty())
         {
-            rules.push(rule);
+            rules.push(kept);
         }
     }
     json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",

@@ -23,7 +23,7 @@ pub(super) fn a_slow_server_changes_nothing(cluster: &Cluster) {
     let waits = |[code, subject, _]: &[String; 3]| {
         code == "NodeExpansionPending" && subject.contains(node.claim(1))
     };
-    until("the expansion is found", Duration::from_secs(60), || {
+    until("the expansion is found", Duration::from_mins(1), || {
         findings(port).iter().any(waits).then_some(())
     });
     let before = keys(port);
