@@ -3,6 +3,7 @@
 //! There is no kubelet: what it would write into statuses is patched, and what it and the kernel would
 //! show on the host are files. Everything else is left to the real controllers.
 
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -78,10 +79,12 @@ impl Node {
         for index in (0..self.pods.len()).filter(|index| Some(*index) != missing) {
             let directory = self.directory(index);
             let minor = 16 * (index + 1);
-            table += &format!(
-                "{} 21 8:{minor} / {directory}/mount rw,relatime shared:40 - ext4 /dev/sd rw\n",
+            writeln!(
+                table,
+                "{} 21 8:{minor} / {directory}/mount rw,relatime shared:40 - ext4 /dev/sd rw",
                 800 + index
-            );
+            )
+            .unwrap();
         }
         let path = self.host.join("proc/1/mountinfo");
         fs::write(path.with_extension("new"), table).unwrap();

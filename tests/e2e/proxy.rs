@@ -44,7 +44,7 @@ impl Proxy {
 
 fn pass(mut from: TcpStream, mut to: TcpStream, delay: Option<Arc<AtomicU64>>) {
     std::thread::spawn(move || {
-        let mut piece = [0; 64 * 1024];
+        let mut piece = vec![0; 64 * 1024];
         while let Ok(length) = from.read(&mut piece) {
             let wait = delay
                 .as_ref()

@@ -44,10 +44,16 @@ pub(super) fn all_that_is_granted_is_used(cluster: &Cluster) {
     let used: BTreeSet<Right> = asked.iter().map(|one| one.right.clone()).collect();
     let granted = granted(&cluster.get(&["clusterrole", ACCOUNT]));
     let named = |rights: &BTreeSet<Right>| {
-        rights
+        let rights: Vec<String> = rights
             .iter()
-            .map(|right| format!("\n     {right}"))
-            .collect::<String>()
+            .map(|right| {
+                format!(
+                    "
+     {right}"
+                )
+            })
+            .collect();
+        rights.concat()
     };
     assert_eq!(
         used,
