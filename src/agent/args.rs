@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::agent::scan::Settings;
+use crate::model::facts::Thresholds;
+use crate::model::names::HostPath;
 use crate::runtime::LogFormat;
 
 /// The node agent of csi-doctor: looks at the mounts, plugins and volumes of its node, says what
@@ -53,6 +56,21 @@ pub(super) struct NodeArgs {
     /// Percent of a filesystem's space in use from which it is nearly full.
     #[arg(long, env = "CSI_DOCTOR_NEARLY_FULL_PERCENT", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(super) nearly_full_percent: u8,
+}
+
+impl From<&NodeArgs> for Settings {
+    fn from(args: &NodeArgs) -> Self {
+        Self {
+            node: args.node_name.as_str().into(),
+            host_root: args.host_root.clone(),
+            kubelet: args.kubelet_dir.clone().map(HostPath::from),
+            manifests: args.manifests.clone(),
+            probe_timeout: args.probe_timeout,
+            thresholds: Thresholds {
+                nearly_full_percent: args.nearly_full_percent,
+            },
+        }
+    }
 }
 
 /// `run`.

@@ -6,7 +6,10 @@
 #![deny(clippy::disallowed_methods)]
 
 mod answers;
+mod containers;
+mod declared;
 mod drivers;
+mod leftovers;
 mod paths;
 mod volumes;
 
@@ -20,6 +23,8 @@ use crate::model::seen::Seen;
 pub fn join(seen: &Seen) -> NodeFacts {
     let volumes = volumes::join(seen);
     let drivers = drivers::join(seen, &volumes.items);
+    let leftovers = leftovers::join(seen, &volumes.items);
+    let uncovered = leftovers::uncovered(seen);
     let gaps = seen.table.gaps.clone();
     NodeFacts {
         node: seen.node.clone(),
@@ -27,6 +32,8 @@ pub fn join(seen: &Seen) -> NodeFacts {
         thresholds: seen.thresholds,
         volumes,
         drivers,
+        leftovers,
+        uncovered,
         gaps,
     }
 }

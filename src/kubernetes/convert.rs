@@ -10,9 +10,9 @@ use k8s_openapi::api::storage::v1 as storage;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
-use crate::model::names::{ClaimRef, PodRef};
+use crate::model::names::{ClaimRef, HostPath, PodRef};
 use crate::model::objects::{
-    Attachment, Claim, Condition, CsiNode, CsiSource, PersistentVolume, Pod, PodState, PodVolume,
+    Attachment, Claim, Condition, ContainerPlace, CsiNode, CsiSource, PersistentVolume, Pod, PodState, PodVolume,
     PodVolumeSource, VolumeMode,
 };
 use crate::model::sizes::Bytes;
@@ -25,6 +25,9 @@ const SILENCE: &str = "csi-doctor.io/silence";
 /// Where the resizer keeps the claim's size from before a controller expansion that needs the node
 /// (external-resizer, `pkg/util`).
 const PRE_RESIZE_CAPACITY: &str = "volume.alpha.kubernetes.io/pre-resize-capacity";
+
+/// The UID under which the kubelet keeps a static pod, on the mirror that stands for it in the API.
+const CONFIG_HASH: &str = "kubernetes.io/config.hash";
 
 /// What cannot be in an object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,11 +58,21 @@ pub fn pod(pod: core::Pod) -> Result<Pod, Error> {
         namespace: namespace(metadata.namespace),
         uid: metadata.uid.unwrap_or_default().into(),
     };
+    let static_uid = metadata
+        .annotations
+        .and_then(|mut annotations| annotations.remove(CONFIG_HASH))
+        .map(Into::into);
+    let containers = spec.init_containers.iter().flatten();
+    let containers: Vec<&core::Container> = containers.chain(&spec.containers).collect();
     let volumes = spec
         .volumes
         .unwrap_or_default()
         .into_iter()
         .filter_map(|volume| pod_volume(&reference.name, volume))
+        .map(|volume| PodVolume {
+            places: places(&volume.name, &containers, &status),
+            ..volume
+        })
         .collect();
     Ok(Pod {
         pod: reference,
@@ -67,7 +80,42 @@ pub fn pod(pod: core::Pod) -> Result<Pod, Error> {
         state,
         started: time(status.start_time),
         volumes,
+        static_uid,
     })
+}
+
+/// Where the containers of a pod have one of its volumes.
+fn places(
+    volume: &str,
+    containers: &[&core::Container],
+    status: &core::PodStatus,
+) -> Vec<ContainerPlace> {
+    let mut places = Vec::new();
+    for container in containers {
+        let mounts = container.volume_mounts.iter().flatten();
+        for mount in mounts.filter(|mount| mount.name == volume) {
+            places.push(ContainerPlace {
+                container: container.name.clone(),
+                id: container_id(&container.name, status),
+                path: HostPath::from(mount.mount_path.as_str()),
+            });
+        }
+    }
+    places
+}
+
+/// The runtime's name for a container, without the runtime's own (`containerd://…`).
+fn container_id(container: &str, status: &core::PodStatus) -> Option<String> {
+    let statuses = [&status.init_container_statuses, &status.container_statuses];
+    let of_it = statuses
+        .into_iter()
+        .flatten()
+        .flatten()
+        .find(|one| one.name == container)?;
+    let id = of_it.container_id.as_deref()?;
+    given(Some(
+        id.split_once("://").map_or(id, |(_, id)| id).to_owned(),
+    ))
 }
 
 /// How far a pod is, of its own words alone.
@@ -117,6 +165,7 @@ fn pod_volume(pod: &str, volume: core::Volume) -> Option<PodVolume> {
         name: volume.name,
         source,
         read_only: read_only.unwrap_or(false),
+        places: Vec::new(),
     })
 }
 

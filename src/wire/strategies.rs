@@ -12,6 +12,7 @@ use crate::model::finding::{
     Evidence, Finding, Key, NextStep, Object, Problem, Resolution, RuleVerdicts, Severity, State,
     Subject,
 };
+use crate::model::leftover::{Leftover, LeftoverKind, Uncovered};
 use crate::model::mount::{DeviceNumber, Mount, Usage};
 use crate::model::names::{ClaimRef, HostPath, NodeName, PodRef};
 use crate::model::objects::{
@@ -22,7 +23,8 @@ use crate::model::scan::{Origin, Scan};
 use crate::model::sizes::{Bytes, FilesystemSize, Sizes};
 use crate::model::stage::Stage;
 use crate::model::view::Story;
-use crate::model::volume::{self, DriverStats, Published, Volume};
+use crate::model::state::{BlockDevice, FilesystemErrors, KernelState, Waiting};
+use crate::model::volume::{self, DriverStats, Inside, Published, SubPath, Volume};
 
 fn name() -> impl Strategy<Value = String> {
     "[a-z][a-z0-9.-]{0,8}"
@@ -241,9 +243,10 @@ fn published() -> impl Strategy<Value = Published> {
         observed(option::of(mount())),
         observed(usage()),
         option::of(text()),
+        seen_inside(),
     )
         .prop_map(
-            |(pod, state, started, target, mount, usage, asked_read_only)| Published {
+            |(
                 pod,
                 state,
                 started,
@@ -251,8 +254,106 @@ fn published() -> impl Strategy<Value = Published> {
                 mount,
                 usage,
                 asked_read_only,
+                (sub_paths, device_node, live, inside),
+            )| Published {
+                pod,
+                state,
+                started,
+                target,
+                mount,
+                usage,
+                asked_read_only,
+                sub_paths,
+                device_node,
+                live,
+                inside,
             },
         )
+}
+
+type SeenInside = (Vec<SubPath>, bool, Observed<bool>, Observed<Vec<Inside>>);
+
+fn seen_inside() -> impl Strategy<Value = SeenInside> {
+    let sub_path =
+        (name(), mount()).prop_map(|(container, mount)| SubPath { container, mount });
+    let inside = (name(), any::<u32>(), path(), option::of(mount())).prop_map(
+        |(container, process, path, mount)| Inside {
+            container,
+            process,
+            path,
+            mount,
+        },
+    );
+    (
+        few(sub_path),
+        any::<bool>(),
+        observed(any::<bool>()),
+        observed(few(inside)),
+    )
+}
+
+fn kernel_state() -> impl Strategy<Value = KernelState> {
+    let device = (
+        any::<[u32; 2]>(),
+        any::<[bool; 2]>(),
+        any::<u64>(),
+        option::of(time()),
+    )
+        .prop_map(
+            |([major, minor], [present, read_only], in_flight, frozen_since)| BlockDevice {
+                number: DeviceNumber { major, minor },
+                present,
+                read_only,
+                in_flight,
+                frozen_since,
+            },
+        );
+    let errors = (any::<u64>(), option::of(time()), any::<bool>())
+        .prop_map(|(count, last, fresh)| FilesystemErrors { count, last, fresh });
+    let waiting = (any::<u64>(), option::of(time()))
+        .prop_map(|(requests, since)| Waiting { requests, since });
+    (
+        observed(option::of(device)),
+        observed(option::of(errors)),
+        observed(option::of(waiting)),
+    )
+        .prop_map(|(device, errors, waiting)| KernelState {
+            device,
+            errors,
+            waiting,
+        })
+}
+
+fn leftover() -> impl Strategy<Value = Leftover> {
+    (
+        prop::sample::select(LeftoverKind::ALL.to_vec()),
+        path(),
+        [option::of(name()), option::of(name()), option::of(name())],
+        observed(option::of(mount())),
+    )
+        .prop_map(|(kind, path, [pod, driver, handle], mount)| Leftover {
+            kind,
+            path,
+            pod: pod.map(Into::into),
+            driver: driver.map(Into::into),
+            handle: handle.map(Into::into),
+            mount,
+        })
+}
+
+fn uncovered() -> impl Strategy<Value = Uncovered> {
+    (
+        [name(), name(), name()],
+        path(),
+        observed(option::of(mount())),
+    )
+        .prop_map(|([pod, plugin, name], path, mount)| Uncovered {
+            pod: pod.into(),
+            plugin,
+            name,
+            path,
+            mount,
+        })
 }
 
 fn stats() -> impl Strategy<Value = DriverStats> {
@@ -302,9 +403,9 @@ fn volume() -> impl Strategy<Value = Volume> {
             observed(option::of(mount())),
             few(published()),
         ),
-        (observed(stats()), sizes()),
+        (observed(stats()), sizes(), kernel_state()),
     )
-        .prop_map(|(first, objects, paths, (stats, sizes))| {
+        .prop_map(|(first, objects, paths, (stats, sizes, state))| {
             let (spec_name, driver, handle, claim, mode) = first;
             let (persistent, attachment) = objects;
             let (staging, staged, published) = paths;
@@ -321,6 +422,7 @@ fn volume() -> impl Strategy<Value = Volume> {
                 published,
                 stats,
                 sizes,
+                state,
             }
         })
 }
@@ -354,10 +456,11 @@ fn facts() -> impl Strategy<Value = NodeFacts> {
         any::<u8>(),
         listing(volume()),
         listing(driver()),
+        (listing(leftover()), listing(uncovered())),
         few(gap()),
     )
         .prop_map(
-            |(node, observed_at, nearly_full_percent, volumes, drivers, gaps)| NodeFacts {
+            |(node, observed_at, nearly_full_percent, volumes, drivers, beside, gaps)| NodeFacts {
                 node: node.into(),
                 observed_at,
                 thresholds: Thresholds {
@@ -365,6 +468,8 @@ fn facts() -> impl Strategy<Value = NodeFacts> {
                 },
                 volumes,
                 drivers,
+                leftovers: beside.0,
+                uncovered: beside.1,
                 gaps,
             },
         )
