@@ -116,6 +116,8 @@ pub(super) enum Output {
     Table,
     /// The findings as JSON (docs/json.md).
     Json,
+    /// All that was seen of each volume, for a person; its form is no promise.
+    Facts,
 }
 
 /// A duration as people and Kubernetes write it: `30s`, `500ms`, `2m`, `1h30m`.

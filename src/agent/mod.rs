@@ -106,7 +106,7 @@ async fn report(mut reporter: Reporter, mut unsent: watch::Receiver<Option<Arc<S
             Ok(()) if !heard => tracing::info!("the collector answers again"),
             Ok(()) => {}
             Err(error) if heard => {
-                tracing::warn!(error = %error, "report failed; the next scan is sent in its place")
+                tracing::warn!(error = %error, "report failed; the next scan is sent in its place");
             }
             Err(error) => tracing::debug!(error = %error, "report failed again"),
         }
@@ -116,7 +116,10 @@ async fn report(mut reporter: Reporter, mut unsent: watch::Receiver<Option<Arc<S
 
 /// Scans once and prints it, as the collector would show it after one report.
 async fn scan_once(args: &ScanArgs) -> ExitCode {
-    let scan = Scanner::new(Settings::from(&args.node)).scan(Duration::from_secs(30)).await;
+    let scan = Scanner::new(Settings::from(&args.node))
+        .scan(Duration::from_secs(30))
+        .await;
+    let facts = render::facts::facts(&scan.facts);
     let view = view_of(scan);
     let text = match args.output {
         Output::Table => {
@@ -131,6 +134,7 @@ async fn scan_once(args: &ScanArgs) -> ExitCode {
             }
             text
         }
+        Output::Facts => facts,
         Output::Json => render::json::findings(view.at, &view.stories),
     };
     program::print(&text);

@@ -263,11 +263,7 @@ impl Scanner {
     }
 
     /// What containers of pods with volumes see.
-    fn containers(
-        &self,
-        kubelet: &KubeletDir,
-        objects: &Objects,
-    ) -> Observed<Vec<ContainerSeen>> {
+    fn containers(&self, kubelet: &KubeletDir, objects: &Objects) -> Observed<Vec<ContainerSeen>> {
         let here = objects.pods.items.iter();
         let here = here.filter(|pod| pod.node.as_ref() == Some(&self.node));
         let with_volumes = here.filter(|pod| !pod.volumes.is_empty());

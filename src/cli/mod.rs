@@ -86,9 +86,10 @@ async fn get(mut reader: Reader, args: &GetArgs, fail_on: FailOn) -> anyhow::Res
             let Listed { at, items: volumes } =
                 reader.volumes(&volumes_in(&args.scope, None)).await?;
             let stories = reader.findings(&findings_in(&args.scope)).await?.items;
-            let text = match json {
-                true => render::json::volumes(at, &volumes),
-                false => render::lists::volumes(&volumes, &stories),
+            let text = if json {
+                render::json::volumes(at, &volumes)
+            } else {
+                render::lists::volumes(&volumes, &stories)
             };
             (text, false)
         }

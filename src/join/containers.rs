@@ -95,7 +95,9 @@ fn container_of<'a>(
     let named = containers
         .iter()
         .find(|container| place.id.as_ref().is_some_and(|id| *id == container.id));
-    let alone = places.iter().all(|other| other.container == place.container);
+    let alone = places
+        .iter()
+        .all(|other| other.container == place.container);
     match (named, containers) {
         (Some(named), _) => Some(named),
         (None, [only]) if alone && only.id.is_empty() => Some(only),
@@ -112,8 +114,8 @@ fn mounted(container: &ContainerSeen, path: &HostPath) -> Option<Mount> {
 
 fn same_filesystem(container: &ContainerSeen, host: &Mount) -> impl Iterator<Item = Inside> {
     let mounts = container.table.items.iter();
-    let of_it =
-        mounts.filter(|mount| mount.device == host.device && mount.root.0.starts_with(&host.root.0));
+    let of_it = mounts
+        .filter(|mount| mount.device == host.device && mount.root.0.starts_with(&host.root.0));
     of_it.map(|mount| Inside {
         container: container.id.clone(),
         process: container.process,

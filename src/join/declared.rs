@@ -12,7 +12,10 @@ pub(super) fn untouched<T>() -> Observed<T> {
 /// Who asked for a volume to be read-only, if anybody did.
 ///
 /// Only the first access mode counts: the kubelet maps no other (`pkg/volume/csi/csi_client.go`).
-pub(super) fn asked_read_only(volume: &PodVolume, persistent: Option<&PersistentVolume>) -> Option<String> {
+pub(super) fn asked_read_only(
+    volume: &PodVolume,
+    persistent: Option<&PersistentVolume>,
+) -> Option<String> {
     if volume.read_only {
         return Some("the pod".to_owned());
     }

@@ -42,7 +42,12 @@ pub(super) fn join(seen: &Seen, volumes: &[Volume]) -> Listing<Leftover> {
         .collect();
     let pods = kubelet.pod_volumes.items.iter();
     let pods = pods.filter(|dir| !uids.contains(&dir.pod)).map(|dir| {
-        table.leftover(LeftoverKind::PodVolume, &dir.target, Some(&dir.pod), &dir.data)
+        table.leftover(
+            LeftoverKind::PodVolume,
+            &dir.target,
+            Some(&dir.pod),
+            &dir.data,
+        )
     });
     let blocks = kubelet.block_volumes.items.iter();
     let blocks = blocks.filter(|file| !uids.contains(&file.pod)).map(|file| {

@@ -96,7 +96,12 @@ impl<'a> Joiner<'a> {
                     ((claim.namespace.as_str(), claim.name.as_str()), one)
                 })
                 .collect(),
-            persistent: objects.volumes.items.iter().map(|one| (&one.name, one)).collect(),
+            persistent: objects
+                .volumes
+                .items
+                .iter()
+                .map(|one| (&one.name, one))
+                .collect(),
             attachments: attachments
                 .filter_map(|one| Some(((&one.driver, one.volume.as_ref()?), one)))
                 .collect(),
@@ -133,7 +138,10 @@ impl<'a> Joiner<'a> {
     }
 
     fn add_claimed(&mut self, pod: &Pod, volume: &PodVolume, claim: &str) {
-        let found = self.claims.get(&(pod.pod.namespace.as_str(), claim)).copied();
+        let found = self
+            .claims
+            .get(&(pod.pod.namespace.as_str(), claim))
+            .copied();
         let Some(claim) = found else {
             // A claim that does not exist, or is hidden by the gap that the list carries already.
             return;
@@ -341,7 +349,10 @@ impl<'a> Joiner<'a> {
             self.sub_paths
                 .remove(&(uid.as_str().to_owned(), name.to_owned()))
         });
-        let device_node = self.blocks.get(&target).is_some_and(|file| file.device_node);
+        let device_node = self
+            .blocks
+            .get(&target)
+            .is_some_and(|file| file.device_node);
         let host = mount.known().and_then(Option::as_ref);
         let staged = entry.staged.known().and_then(Option::as_ref);
         let published = Published {

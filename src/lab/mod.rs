@@ -10,12 +10,15 @@
 //! part of the lab.
 
 mod args;
+mod containers;
 mod control;
 mod demo;
 mod enter;
 mod expansion;
 mod faults;
+mod faults_node;
 mod fuse;
+mod fuse_image;
 mod inside;
 mod kubelet;
 mod laboratory;
@@ -31,7 +34,8 @@ mod terminal;
 mod volumes;
 mod worker;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -42,6 +46,7 @@ use args::{Args, Command, Hidden};
 /// Parses the arguments (program name first) and runs the lab to its end.
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.collect();
+    name_process(args.first());
     if let Some(program) = args.first().and_then(|name| site::Program::called(name)) {
         return program.main(args.into_iter());
     }
@@ -62,6 +67,16 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
             terminal::complain(&format!("csi-doctor-lab: {error:#}"));
             ExitCode::from(2)
         }
+    }
+}
+
+/// Started through `/proc/self/exe` a process is called `exe` in process
+/// lists; people look for it by its name.
+fn name_process(argv0: Option<&OsString>) {
+    let name = argv0.and_then(|argv0| Path::new(argv0).file_name());
+    if let Some(name) = name.and_then(|name| CString::new(name.as_bytes()).ok()) {
+        // Only a courtesy.
+        let _ = nix::sys::prctl::set_name(&name);
     }
 }
 
@@ -99,5 +114,8 @@ fn run(command: Command, program: &str) -> anyhow::Result<ExitCode> {
         Command::Hidden(Hidden::Worker { setup }) => worker::run(setup),
         Command::Hidden(Hidden::Plugin(wanted)) => plugin::run(wanted),
         Command::Hidden(Hidden::FuseVolume(wanted)) => fuse::run(&wanted),
+        Command::Hidden(Hidden::FuseImage(wanted)) => fuse_image::run(&wanted),
+        Command::Hidden(Hidden::Container(wanted)) => containers::run(&wanted),
+        Command::Hidden(Hidden::UnmountInside(wanted)) => containers::unmount_inside(&wanted),
     }
 }

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use crate::model::names::{
-    ClaimRef, ClassName, DriverName, HostPath, NodeName, PersistentVolumeName, PodRef, Uid, VolumeHandle,
+    ClaimRef, ClassName, DriverName, HostPath, NodeName, PersistentVolumeName, PodRef, Uid,
+    VolumeHandle,
 };
 use crate::model::observed::{Gap, Listing};
 use crate::model::sizes::Bytes;

@@ -25,7 +25,7 @@ pub struct KernelState {
 pub struct BlockDevice {
     /// Which.
     pub number: DeviceNumber,
-    /// Whether the kernel still has it; a device can vanish under its mount.
+    /// Whether the kernel still has it, with a size: a device can vanish under its mount, or lose its medium.
     pub present: bool,
     /// Whether it refuses writing.
     pub read_only: bool,
@@ -51,7 +51,7 @@ impl BlockDevice {
 impl fmt::Display for BlockDevice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.present {
-            return write!(f, "{}, which the kernel no longer has", self.number);
+            return write!(f, "{}, which is gone or has no size any more", self.number);
         }
         write!(f, "{}", self.number)?;
         if self.read_only {

@@ -55,16 +55,18 @@ pub fn read_containers(host_root: &Path, pods: &BTreeSet<Uid>) -> Observed<Vec<C
             *oldest = (process, entry.path());
         }
     }
-    let tables = found.into_iter().filter_map(|((pod, id), (process, path))| {
-        let table = file::read_small(&path.join("mountinfo"), MAX_TABLE).ok()?;
-        // A process that has just ended has no mounts.
-        (!table.is_empty()).then(|| ContainerSeen {
-            pod,
-            id,
-            process,
-            table: mountinfo::parse_mountinfo(&table),
-        })
-    });
+    let tables = found
+        .into_iter()
+        .filter_map(|((pod, id), (process, path))| {
+            let table = file::read_small(&path.join("mountinfo"), MAX_TABLE).ok()?;
+            // A process that has just ended has no mounts.
+            (!table.is_empty()).then(|| ContainerSeen {
+                pod,
+                id,
+                process,
+                table: mountinfo::parse_mountinfo(&table),
+            })
+        });
     Observed::Known(tables.collect())
 }
 
@@ -134,7 +136,10 @@ mod tests {
             parse_cgroup(cgroup.as_bytes()).map(|(pod, id)| (pod.as_str().to_owned(), id))
         };
         let expected = Some((UID.to_owned(), id.clone()));
-        assert_eq!(found(&format!("0::/kubepods/burstable/pod{UID}/{id}\n")), expected);
+        assert_eq!(
+            found(&format!("0::/kubepods/burstable/pod{UID}/{id}\n")),
+            expected
+        );
         assert_eq!(
             found(&format!(
                 "0::/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod{under}.slice/cri-containerd-{id}.scope\n"

@@ -170,6 +170,10 @@ impl Kernel {
         if size.known().is_none() && sysfs::is_present(root, number) == Some(false) {
             return (Some(BlockDevice::gone(number)), size);
         }
+        // Detached from its medium, as an unplugged or a cleared one.
+        if size.known() == Some(&Some(Bytes(0))) {
+            return (Some(BlockDevice::gone(number)), size);
+        }
         let read_only = sysfs::is_read_only(root, number);
         let activity = sysfs::activity(root, number).known().copied();
         if let Some(activity) = activity.filter(|activity| activity.in_flight > 0) {
@@ -201,7 +205,8 @@ impl Kernel {
             let Some(again) = again.known().filter(|again| again.in_flight > 0) else {
                 continue;
             };
-            let stands = again.completed == first.completed && sysfs::counts(&self.host_root, *number);
+            let stands =
+                again.completed == first.completed && sysfs::counts(&self.host_root, *number);
             let mut since = None;
             if stands {
                 let begun = match self.flights.get(number) {
@@ -243,8 +248,8 @@ impl Kernel {
             .map(|(connection, read)| {
                 let waiting = read.map(|requests| {
                     requests.map(|requests| {
-                        let since = (requests > 0)
-                            .then(|| before.get(&connection).copied().unwrap_or(now));
+                        let since =
+                            (requests > 0).then(|| before.get(&connection).copied().unwrap_or(now));
                         if let Some(since) = since {
                             self.waiting.insert(connection, since);
                         }
@@ -282,9 +287,10 @@ impl Kernel {
         let (first, before) = *self.errors.entry(device.number).or_insert((count, count));
         *rose |= count > before;
         // A repair sets the counter back: from there it counts anew.
-        self.errors
-            .insert(device.number, (first.min(count), count));
-        let after_boot = last.zip(self.booted).is_some_and(|(last, boot)| last >= boot);
+        self.errors.insert(device.number, (first.min(count), count));
+        let after_boot = last
+            .zip(self.booted)
+            .is_some_and(|(last, boot)| last >= boot);
         Observed::Known(Some(FilesystemErrors {
             count,
             last,

@@ -237,7 +237,12 @@ mod tests {
 
     #[test]
     fn what_devices_do() {
-        let activity = |completed, in_flight| Some(Activity { completed, in_flight });
+        let activity = |completed, in_flight| {
+            Some(Activity {
+                completed,
+                in_flight,
+            })
+        };
         // Linux 6.18, 4.18 and before.
         let new = b"  10 0 80 5 20 0 160 9 3 12 14 30 0 8 1 40 2\n";
         assert_eq!(parse_stat(new), activity(100, 3));

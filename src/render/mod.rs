@@ -5,6 +5,7 @@
 #![deny(clippy::disallowed_methods)]
 
 pub mod describe;
+pub mod facts;
 pub mod json;
 pub mod lists;
 pub mod status;

@@ -29,6 +29,7 @@ rules! {
     filesystem_not_grown,
     mount_unresponsive,
     node_expansion_pending,
+    stale_mount,
     unexpected_read_only,
     volume_not_mounted,
 }

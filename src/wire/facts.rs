@@ -8,11 +8,11 @@ use crate::model::sizes::{Bytes, FilesystemSize, Sizes};
 use crate::model::volume::{Condition, DriverStats, Published, Volume};
 use crate::proto::v1;
 use crate::wire::WireError;
-use crate::wire::state::{leftovers, state};
 use crate::wire::objects::mode;
+use crate::wire::state::{leftovers, state};
 use crate::wire::value::{
     all, gaps, name, nanoseconds, observed, observed_option, optional, path, path_bytes, required,
-    split, split_option, text, timestamp, unsaid, word, words,
+    split, split_option, text, timestamp, unsaid, word,
 };
 
 impl From<&NodeFacts> for v1::NodeFacts {
@@ -136,7 +136,9 @@ impl From<&Published> for v1::Published {
         let (mount, mount_gap) = split_option(&published.mount, Into::into);
         let (usage, usage_gap) = split(&published.usage, Into::into);
         let (live, live_gap) = split(&published.live, |live| *live);
-        let (inside, inside_gap) = split(&published.inside, |inside| inside.iter().map(Into::into).collect());
+        let (inside, inside_gap) = split(&published.inside, |inside| {
+            inside.iter().map(Into::into).collect()
+        });
         Self {
             pod: Some((&published.pod).into()),
             state: state.unwrap_or_default(),

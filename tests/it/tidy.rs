@@ -309,6 +309,7 @@ fn codes_are_never_renamed_or_reused() {
         FilesystemNotGrown
         MountUnresponsive
         NodeExpansionPending
+        StaleMount
         UnexpectedReadOnly
         VolumeNotMounted"#]]
     .assert_eq(&codes.join("\n"));

@@ -1,10 +1,5 @@
 //! The scheduling of probes, with filesystems that do as a test says.
 
-#![allow(
-    clippy::needless_raw_string_hashes,
-    reason = "the goldens' library writes them so"
-)]
-
 use std::collections::BTreeSet as Set;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::model::state::Waiting;
 use crate::model::mount::Usage;
+use crate::model::state::Waiting;
 
 const DEADLINE: Duration = Duration::from_millis(100);
 
@@ -93,8 +88,11 @@ impl Fixture {
     }
 
     fn look(&self, second: i64, places: Vec<Place>) -> BTreeMap<HostPath, Observed<Filesystem>> {
-        self.prober
-            .look(Timestamp::from_second(second).unwrap(), places, &BTreeMap::new())
+        self.prober.look(
+            Timestamp::from_second(second).unwrap(),
+            places,
+            &BTreeMap::new(),
+        )
     }
 
     fn check(&self, second: i64, places: &[(u32, &str)], expected: &Expect) {

@@ -1,5 +1,7 @@
 //! Generated values for the round-trip tests: small, within the limits of the wire.
 
+mod finding;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,23 +10,19 @@ use proptest::prelude::*;
 
 use crate::model::driver::{Driver, Plugin};
 use crate::model::facts::{NodeFacts, Thresholds};
-use crate::model::finding::{
-    Evidence, Finding, Key, NextStep, Object, Problem, Resolution, RuleVerdicts, Severity, State,
-    Subject,
-};
 use crate::model::leftover::{Leftover, LeftoverKind, Uncovered};
 use crate::model::mount::{DeviceNumber, Mount, Usage};
-use crate::model::names::{ClaimRef, HostPath, NodeName, PodRef};
+use crate::model::names::{ClaimRef, HostPath, PodRef};
 use crate::model::objects::{
     Attachment, Claim, Condition, CsiSource, PersistentVolume, PodState, VolumeMode,
 };
 use crate::model::observed::{Gap, Listing, Observed, Why};
 use crate::model::scan::{Origin, Scan};
 use crate::model::sizes::{Bytes, FilesystemSize, Sizes};
-use crate::model::stage::Stage;
-use crate::model::view::Story;
 use crate::model::state::{BlockDevice, FilesystemErrors, KernelState, Waiting};
 use crate::model::volume::{self, DriverStats, Inside, Published, SubPath, Volume};
+
+pub(crate) use crate::wire::strategies::finding::story;
 
 fn name() -> impl Strategy<Value = String> {
     "[a-z][a-z0-9.-]{0,8}"
@@ -274,8 +272,7 @@ fn published() -> impl Strategy<Value = Published> {
 type SeenInside = (Vec<SubPath>, bool, Observed<bool>, Observed<Vec<Inside>>);
 
 fn seen_inside() -> impl Strategy<Value = SeenInside> {
-    let sub_path =
-        (name(), mount()).prop_map(|(container, mount)| SubPath { container, mount });
+    let sub_path = (name(), mount()).prop_map(|(container, mount)| SubPath { container, mount });
     let inside = (name(), any::<u32>(), path(), option::of(mount())).prop_map(
         |(container, process, path, mount)| Inside {
             container,
@@ -475,91 +472,11 @@ fn facts() -> impl Strategy<Value = NodeFacts> {
         )
 }
 
-fn object() -> impl Strategy<Value = Object> {
-    prop_oneof![
-        claim_ref().prop_map(Object::Claim),
-        pod_ref().prop_map(Object::Pod),
-        (name(), name()).prop_map(|(name, uid)| Object::PersistentVolume(name.into(), uid.into())),
-        name().prop_map(|name| Object::Driver(name.into())),
-        name().prop_map(|name| Object::Node(name.into())),
-    ]
-}
-
-fn subject() -> impl Strategy<Value = Subject> {
-    (object(), option::of(name())).prop_map(|(object, node)| Subject {
-        object,
-        node: node.map(Into::into),
-    })
-}
-
-fn severity() -> impl Strategy<Value = Severity> {
-    prop::sample::select(vec![Severity::Info, Severity::Warning, Severity::Critical])
-}
-
-fn stage() -> impl Strategy<Value = Stage> {
-    prop::sample::select(Stage::ALL.to_vec())
-}
-
-fn problem() -> impl Strategy<Value = Problem> {
-    let evidence = [text(), text(), text()].prop_map(|[fact, value, source]| Evidence {
-        fact,
-        value,
-        source,
-    });
-    let step = (text(), option::of(text())).prop_map(|(what, command)| NextStep { what, command });
-    (
-        text(),
-        few(evidence),
-        option::of(time()),
-        few(step),
-        few(object()),
-        option::of(severity()),
-    )
-        .prop_map(
-            |(message, evidence, since, next, related, severity)| Problem {
-                message,
-                evidence,
-                since,
-                next,
-                related,
-                severity,
-            },
-        )
-}
-
-fn verdicts() -> impl Strategy<Value = RuleVerdicts> {
-    (
-        (
-            name(),
-            severity(),
-            option::of(stage()),
-            millis(),
-            any::<u32>(),
-        ),
-        few((subject(), problem())),
-        few((subject(), gap())),
-        few(gap()),
-    )
-        .prop_map(|(first, problems, unknowns, gaps)| {
-            let (code, severity, stage, grace, ok) = first;
-            RuleVerdicts {
-                code: code.as_str().into(),
-                severity,
-                stage,
-                grace,
-                ok,
-                problems,
-                unknowns,
-                gaps,
-            }
-        })
-}
-
 pub(crate) fn scan() -> impl Strategy<Value = Scan> {
     (
         (name(), any::<u64>(), name(), millis(), millis()),
         facts(),
-        few(verdicts()),
+        few(finding::verdicts()),
     )
         .prop_map(|(first, facts, verdicts)| {
             let (instance, sequence, version, interval, took) = first;
@@ -572,53 +489,4 @@ pub(crate) fn scan() -> impl Strategy<Value = Scan> {
                 verdicts,
             }
         })
-}
-
-fn state() -> impl Strategy<Value = State> {
-    prop_oneof![
-        Just(State::Settling),
-        Just(State::Open),
-        (time(), text()).prop_map(|(since, why)| State::Unconfirmed { since, why }),
-        (
-            time(),
-            prop::sample::select(vec![Resolution::Ok, Resolution::SubjectGone])
-        )
-            .prop_map(|(at, how)| State::Resolved { at, how }),
-    ]
-}
-
-fn finding() -> impl Strategy<Value = Finding> {
-    (
-        (name(), subject(), severity(), option::of(stage()), state()),
-        (time(), option::of(time()), time()),
-        problem(),
-    )
-        .prop_map(|(first, times, problem)| {
-            let (code, subject, severity, stage, state) = first;
-            let (first_seen, opened, last_confirmed) = times;
-            Finding {
-                key: Key {
-                    code: code.as_str().into(),
-                    subject,
-                },
-                severity,
-                stage,
-                state,
-                first_seen,
-                opened,
-                last_confirmed,
-                problem,
-            }
-        })
-}
-
-pub(crate) fn story() -> impl Strategy<Value = Story> {
-    (finding(), few(name()), few(finding()), option::of(text())).prop_map(
-        |(finding, places, explains, silenced)| Story {
-            finding,
-            places: places.into_iter().map(|node| NodeName(node)).collect(),
-            explains,
-            silenced,
-        },
-    )
 }
