@@ -12,7 +12,7 @@ use crate::model::objects::Objects;
 use crate::model::observed::{Gap, Why};
 
 /// The source of objects.
-pub(super) enum Source {
+pub enum Source {
     /// The API server.
     Api(Box<Node>),
     /// Files.
@@ -39,15 +39,21 @@ impl Source {
         Ok(Self::Api(Box::new(node)))
     }
 
-    /// All objects at this moment; the API server is waited for no longer than this.
-    pub(super) async fn objects(&mut self, patience: Duration) -> Objects {
+    /// All objects at this moment, where they may be other ones than before; the API server is waited
+    /// for no longer than this.
+    pub(super) async fn read(&mut self, patience: Duration) -> Option<Objects> {
         match self {
-            Self::Api(node) => node.objects(patience).await,
-            Self::Manifests(directory) => directory.read(),
-            Self::Nowhere => Objects::unknown(&Gap::new(
-                Why::NotAsked,
-                "no source of Kubernetes objects: this is no pod, and neither --kubeconfig nor --manifests is given",
-            )),
+            Self::Api(node) => Some(node.objects(patience).await),
+            Self::Manifests(directory) => directory.read_if_changed(),
+            Self::Nowhere => None,
         }
     }
+}
+
+/// What is known of objects from nowhere.
+pub(super) fn nothing() -> Objects {
+    Objects::unknown(&Gap::new(
+        Why::NotAsked,
+        "no source of Kubernetes objects is configured: neither --kubeconfig nor --manifests is given, and this is no pod",
+    ))
 }

@@ -6,8 +6,11 @@
 #![deny(clippy::disallowed_methods)]
 
 mod answers;
+mod containers;
+mod declared;
 mod drivers;
 mod expansion;
+mod leftovers;
 mod paths;
 mod stale;
 mod volumes;
@@ -26,6 +29,8 @@ pub fn join(seen: &Seen) -> NodeFacts {
         stale::take_back(volume, &seen.objects.stale);
     }
     let drivers = drivers::join(seen, &volumes.items);
+    let leftovers = leftovers::join(seen, &volumes.items);
+    let uncovered = leftovers::uncovered(seen);
     let gaps = seen.table.gaps.clone();
     NodeFacts {
         node: seen.node.clone(),
@@ -33,6 +38,8 @@ pub fn join(seen: &Seen) -> NodeFacts {
         thresholds: seen.thresholds,
         volumes,
         drivers,
+        leftovers,
+        uncovered,
         gaps,
     }
 }
