@@ -31,7 +31,13 @@ pub fn join(seen: &Seen) -> NodeFacts {
     let drivers = drivers::join(seen, &volumes.items);
     let leftovers = leftovers::join(seen, &volumes.items);
     let uncovered = leftovers::uncovered(seen);
-    let gaps = seen.table.gaps.clone();
+    let mut gaps = seen.table.gaps.clone();
+    // These hide no volume, but what is said of one.
+    let objects = &seen.objects;
+    let details = missing(&objects.attachments)
+        .chain(missing(&objects.classes))
+        .chain(missing(&objects.events));
+    add_new(&mut gaps, details.cloned());
     NodeFacts {
         node: seen.node.clone(),
         observed_at: seen.observed_at,
