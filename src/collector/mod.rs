@@ -7,6 +7,8 @@ mod args;
 mod findings;
 mod intake;
 mod refused;
+#[cfg(test)]
+mod replays;
 mod source;
 mod tell;
 
@@ -28,6 +30,7 @@ use crate::collector::args::Args;
 use crate::collector::findings::FindingsService;
 use crate::collector::intake::IntakeService;
 use crate::collector::refused::Watched;
+use crate::collector::source::Moment;
 use crate::grpc::MESSAGE_LIMIT;
 use crate::program;
 use crate::proto::v1::findings_server::FindingsServer;
@@ -53,6 +56,10 @@ pub struct Config {
     pub grace_scale: f64,
     /// After how many intervals without a scan a node is silent.
     pub silent_after: u32,
+    /// For how long a node is not heard until it is taken to be gone.
+    pub forget_after: Duration,
+    /// How many reports of one node are taken a minute.
+    pub reports_a_minute: u32,
     /// A view is made at most so often.
     pub publish_every: Duration,
 }
@@ -63,6 +70,8 @@ impl Default for Config {
             store: Location::Memory,
             grace_scale: 1.0,
             silent_after: 3,
+            forget_after: Duration::from_hours(24),
+            reports_a_minute: 600,
             publish_every: Duration::from_millis(250),
         }
     }
@@ -96,6 +105,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
         store: args.store,
         grace_scale: args.grace_scale,
         silent_after: args.silent_after,
+        forget_after: args.forget_after,
+        reports_a_minute: args.reports_per_minute,
         ..Config::default()
     };
     serve(listener, config, shutdown).await
@@ -112,10 +123,12 @@ pub async fn serve(
     let settings = Settings {
         grace_scale: config.grace_scale,
         silent_after: config.silent_after,
+        forget_after: config.forget_after,
+        reports_a_minute: config.reports_a_minute,
         publish_every: config.publish_every,
     };
     let accept = Arc::new(Accept::new(settings, store, kept));
-    let (views, view) = watch::channel(Arc::new(accept.view()));
+    let (views, view) = watch::channel(Arc::new(accept.view(Moment::now())));
     tracing::info!(
         %address,
         store = %config.store,

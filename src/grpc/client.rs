@@ -12,9 +12,9 @@ use crate::grpc::MESSAGE_LIMIT;
 use crate::model::finding::Code as FindingCode;
 use crate::model::scan::Scan;
 use crate::model::view::{NodeStatus, NodeVolume, Story, Summary};
-use crate::proto::v1;
 use crate::proto::v1::findings_client::FindingsClient;
 use crate::proto::v1::intake_client::IntakeClient;
+use crate::proto::{ReportRequest, v1};
 use crate::wire::{self, WireError};
 
 /// A collector on the same network answers in milliseconds; a busy one commits within a second.
@@ -206,8 +206,8 @@ pub struct Reporter {
 impl Reporter {
     /// Reports a scan; when it returns, what the scan says is kept.
     pub async fn report(&mut self, scan: &Scan) -> Result<(), Error> {
-        let request = within_deadline(v1::ReportRequest {
-            scan: Some(scan.into()),
+        let request = within_deadline(ReportRequest {
+            scan: wire::encode_scan(scan).into(),
         });
         let answer = self.client.report(request).await;
         self.collector.take("Report", answer).map(drop)

@@ -45,7 +45,16 @@ struct Past {
     ended: Timestamp,
     /// How long it had lasted until then, as far as that counts towards the grace of the next life.
     lasted: SignedDuration,
+    /// For how long nobody could tell in the present life: that does not count.
+    paused: SignedDuration,
     flaps: u32,
+}
+
+impl Past {
+    /// What is added to the time since it was first seen.
+    fn counts(&self) -> SignedDuration {
+        self.lasted.saturating_sub(self.paused)
+    }
 }
 
 /// All that a source says at one moment.
@@ -227,10 +236,18 @@ impl History {
     ) {
         let Self { findings, past } = self;
         findings.retain(|key, finding| {
-            let before = past
-                .get(key)
-                .map_or(SignedDuration::ZERO, |past| past.lasted);
-            let kind = step(finding, said(key), before, judge);
+            let said = said(key);
+            if let Some(paused) = pause(finding, &said, judge.now) {
+                let past = past.entry(key.clone()).or_insert_with(|| Past {
+                    ended: judge.now,
+                    lasted: SignedDuration::ZERO,
+                    paused: SignedDuration::ZERO,
+                    flaps: finding.flaps,
+                });
+                past.paused = past.paused.saturating_add(paused);
+            }
+            let before = past.get(key).map_or(SignedDuration::ZERO, Past::counts);
+            let kind = step(finding, said, before, judge);
             changes.extend(kind.map(|kind| Change {
                 kind,
                 finding: finding.clone(),
@@ -243,7 +260,8 @@ impl History {
                     key.clone(),
                     Past {
                         ended: judge.now,
-                        lasted,
+                        lasted: lasted.max(SignedDuration::ZERO),
+                        paused: SignedDuration::ZERO,
                         flaps: finding.flaps,
                     },
                 );
@@ -269,7 +287,7 @@ impl History {
             if now.duration_since(past.ended) >= judge.grace(verdicts) {
                 past.lasted = SignedDuration::ZERO;
             }
-            before = past.lasted;
+            before = past.counts();
         }
         let first_seen = judge.since(problem).unwrap_or(now);
         let old = judge.is_old(verdicts, problem, first_seen, before);
@@ -301,8 +319,8 @@ impl Judge {
         Some(since.min(self.now))
     }
 
-    /// Whether it has lasted for its grace: from when the facts say it began, else from when it was
-    /// first seen; what it lasted before counts too.
+    /// Whether it has lasted for its grace: since it was first seen, or since the facts say that it
+    /// began, whichever is longer; what it lasted before counts too.
     fn is_old(
         &self,
         verdicts: &RuleVerdicts,
@@ -310,9 +328,13 @@ impl Judge {
         first_seen: Timestamp,
         before: SignedDuration,
     ) -> bool {
-        let since = self.since(problem).unwrap_or(first_seen);
-        let lasted = self.now.duration_since(since).saturating_add(before);
-        lasted >= self.grace(verdicts)
+        let seen = self.now.duration_since(first_seen).saturating_add(before);
+        // Who knows since when has looked all the time.
+        let told = self.since(problem).map(|since| {
+            let before = before.max(SignedDuration::ZERO);
+            self.now.duration_since(since).saturating_add(before)
+        });
+        told.map_or(seen, |told| told.max(seen)) >= self.grace(verdicts)
     }
 
     fn grace(&self, verdicts: &RuleVerdicts) -> SignedDuration {
@@ -364,6 +386,17 @@ fn said<'a>(key: &Key, rule: Option<&Rule<'a>>, subjects: &BTreeSet<Subject>) ->
     match rule.verdicts.gaps.first() {
         Some(gap) => Said::Unknown(format!("{} may exist unseen: {gap}", key.subject)),
         None => Said::Over(Resolution::SubjectGone),
+    }
+}
+
+/// For how long nobody could tell, when somebody can again while it settles: a node that boots was
+/// not sick all the time that it was down.
+fn pause(finding: &Finding, said: &Said<'_>, now: Timestamp) -> Option<SignedDuration> {
+    match (said, &finding.state) {
+        (Said::Problem(..), State::Unconfirmed { since, .. }) if finding.opened.is_none() => {
+            Some(now.duration_since(*since).max(SignedDuration::ZERO))
+        }
+        _ => None,
     }
 }
 

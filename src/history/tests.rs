@@ -207,8 +207,9 @@ fn an_unknown_neither_opens_nor_resolves() {
             (60, Say::Unknown),
             (180, Say::Unknown),
             (240, Say::Problem),
-            (300, Say::Unknown),
-            (360, Say::Problem),
+            (300, Say::Problem),
+            (360, Say::Unknown),
+            (380, Say::Problem),
             (420, Say::Unknown),
             (480, Say::Ok),
         ],
@@ -216,11 +217,12 @@ fn an_unknown_neither_opens_nor_resolves() {
                 0 settling → is settling; first seen 0, opened never, confirmed 0
                60 unconfirmed → is unconfirmed since 60: asking d (TimedOut); first seen 0, opened never, confirmed 0
               180 -
-              240 opened → is open; first seen 0, opened 240, confirmed 240
-              300 unconfirmed → is unconfirmed since 300: asking d (TimedOut); first seen 0, opened 240, confirmed 240
-              360 confirmed → is open; first seen 0, opened 240, confirmed 360
-              420 unconfirmed → is unconfirmed since 420: asking d (TimedOut); first seen 0, opened 240, confirmed 360
-              480 resolved → is resolved at 480: ok; first seen 0, opened 240, confirmed 360
+              240 confirmed → is settling; first seen 0, opened never, confirmed 240
+              300 opened → is open; first seen 0, opened 300, confirmed 300
+              360 unconfirmed → is unconfirmed since 360: asking d (TimedOut); first seen 0, opened 300, confirmed 300
+              380 confirmed → is open; first seen 0, opened 300, confirmed 380
+              420 unconfirmed → is unconfirmed since 420: asking d (TimedOut); first seen 0, opened 300, confirmed 380
+              480 resolved → is resolved at 480: ok; first seen 0, opened 300, confirmed 380
             over
         "#]],
     );

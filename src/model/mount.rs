@@ -184,6 +184,7 @@ mod tests {
             ext4 /dev/sdb → -
             nfs :/ → -
             cifs x → -
-        "#]].assert_eq(&text);
+        "#]]
+        .assert_eq(&text);
     }
 }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::facts::NodeFacts;
+use crate::model::facts::{ClusterFacts, NodeFacts};
 use crate::model::finding::{Code, Problem, RuleVerdicts, Severity, Subject};
 use crate::model::observed::{Gap, Listing};
 use crate::model::stage::Stage;
@@ -29,6 +29,7 @@ rules! {
     filesystem_not_grown,
     mount_unresponsive,
     node_expansion_pending,
+    node_silent,
     stale_mount,
     unexpected_read_only,
     volume_not_mounted,
@@ -58,6 +59,8 @@ pub struct Rule {
 pub enum Check {
     /// One node, in the agent.
     Node(fn(&NodeFacts, &mut Verdicts)),
+    /// The cluster, in the collector.
+    Cluster(fn(&ClusterFacts, &mut Verdicts)),
 }
 
 /// The sink of one rule: every subject that the rule looked at gets one of three answers.
@@ -149,11 +152,28 @@ fn quote(word: impl std::fmt::Display) -> String {
 pub fn diagnose_node(facts: &NodeFacts) -> Vec<RuleVerdicts> {
     RULES
         .iter()
-        .map(|rule| {
-            let Check::Node(check) = rule.check;
+        .filter_map(|rule| {
+            let Check::Node(check) = rule.check else {
+                return None;
+            };
             let mut verdicts = Verdicts::default();
             check(facts, &mut verdicts);
-            verdicts.of(rule)
+            Some(verdicts.of(rule))
+        })
+        .collect()
+}
+
+/// Every cluster rule's verdicts on these facts.
+pub fn diagnose_cluster(facts: &ClusterFacts) -> Vec<RuleVerdicts> {
+    RULES
+        .iter()
+        .filter_map(|rule| {
+            let Check::Cluster(check) = rule.check else {
+                return None;
+            };
+            let mut verdicts = Verdicts::default();
+            check(facts, &mut verdicts);
+            Some(verdicts.of(rule))
         })
         .collect()
 }
@@ -192,7 +212,9 @@ mod tests {
         reason = "an expectation is written in place"
     )]
     pub(super) fn check(rule: &Rule, node: &NodeFacts, expected: Expect) {
-        let Check::Node(check) = rule.check;
+        let Check::Node(check) = rule.check else {
+            panic!("{} is no rule about a node", rule.code);
+        };
         let mut verdicts = Verdicts::default();
         check(node, &mut verdicts);
         expected.assert_eq(&sample::read(&verdicts.of(rule)));

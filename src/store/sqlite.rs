@@ -8,8 +8,9 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 
 use crate::history::{Change, ChangeKind};
 use crate::model::finding::Finding;
+use crate::model::scan::Origin;
 use crate::store::schema::{APPLICATION, MIGRATIONS, SCAN_FORM, known_version};
-use crate::store::{Batch, Error, Kept, KeptScan, Location};
+use crate::store::{Batch, Error, Heard, Kept, KeptScan, Location};
 use crate::wire;
 
 /// How long the changes of a finding are kept.
@@ -155,7 +156,22 @@ impl Database {
             kept.scans.push(KeptScan {
                 node: row.get(0)?,
                 received: wire::at(row.get(1)?),
-                bytes: row.get(2)?,
+                bytes: row.get::<_, Vec<u8>>(2)?.into(),
+            });
+        }
+        let mut heard = self
+            .connection
+            .prepare("SELECT node, received_ns, instance, sequence FROM heard ORDER BY node")?;
+        let mut rows = heard.query([])?;
+        while let Some(row) = rows.next()? {
+            kept.heard.push(Heard {
+                node: row.get(0)?,
+                received: wire::at(row.get(1)?),
+                origin: Origin {
+                    instance: row.get(2)?,
+                    // Written as the same 64 bits.
+                    sequence: row.get::<_, i64>(3)?.cast_unsigned(),
+                },
             });
         }
         Ok(kept)
@@ -181,19 +197,7 @@ impl Database {
                 written += 1;
                 write_change(&transaction, batch, change)?;
             }
-            if let Some(scan) = &batch.scan {
-                transaction
-                    .prepare_cached(
-                        "INSERT OR REPLACE INTO scans (node, received_ns, form, scan)
-                         VALUES (?1, ?2, ?3, ?4)",
-                    )?
-                    .execute(params![
-                        scan.node,
-                        wire::at_ns(scan.received),
-                        SCAN_FORM,
-                        scan.bytes
-                    ])?;
-            }
+            write_node(&transaction, batch)?;
             if prune {
                 forget_old(&transaction, batch.at)?;
             }
@@ -254,6 +258,48 @@ fn write_change(connection: &Connection, batch: &Batch, change: &Change) -> rusq
             change.kind.as_str(),
             wire::encode_finding(finding)
         ])?;
+    Ok(())
+}
+
+/// What is kept of the source itself.
+fn write_node(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
+    if let Some(heard) = &batch.heard {
+        connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO heard (node, received_ns, instance, sequence)
+                 VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![
+                heard.node,
+                wire::at_ns(heard.received),
+                heard.origin.instance,
+                heard.origin.sequence.cast_signed()
+            ])?;
+    }
+    if let Some(scan) = &batch.scan {
+        connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO scans (node, received_ns, form, scan)
+                 VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![
+                scan.node,
+                wire::at_ns(scan.received),
+                SCAN_FORM,
+                &scan.bytes[..]
+            ])?;
+    }
+    if batch.gone {
+        for table in [
+            "findings WHERE source",
+            "scans WHERE node",
+            "heard WHERE node",
+        ] {
+            connection
+                .prepare_cached(&format!("DELETE FROM {table} = ?1"))?
+                .execute([&batch.source])?;
+        }
+    }
     Ok(())
 }
 
@@ -318,16 +364,13 @@ mod tests {
 
     fn opened(second: i64, numbers: std::ops::Range<usize>) -> Batch {
         Batch {
-            source: "n".to_owned(),
-            at: at(second),
             changes: numbers
                 .map(|number| Change {
                     kind: ChangeKind::Opened,
                     finding: finding(number),
                 })
                 .collect(),
-            whole: None,
-            scan: None,
+            ..Batch::of("n", at(second))
         }
     }
 
@@ -369,12 +412,38 @@ mod tests {
     }
 
     #[test]
+    fn a_source_that_is_gone_leaves_only_its_past() {
+        let mut database = Database::open(&Location::Memory).unwrap();
+        let heard = Heard {
+            node: "n".to_owned(),
+            received: at(0),
+            origin: Origin {
+                instance: "a".to_owned(),
+                sequence: u64::MAX,
+            },
+        };
+        let batch = Batch {
+            heard: Some(heard.clone()),
+            ..opened(0, 0..2)
+        };
+        database.write(&[batch]).unwrap();
+        assert_eq!(database.kept().unwrap().heard, [heard]);
+        let gone = Batch {
+            gone: true,
+            ..Batch::of("n", at(1))
+        };
+        database.write(&[gone]).unwrap();
+        let tables = ["findings", "heard", "scans", "changes"];
+        assert_eq!(tables.map(|table| count(&database, table)), [0, 0, 0, 2]);
+    }
+
+    #[test]
     fn a_scan_of_a_form_that_is_no_longer_read_is_dropped() {
         let mut database = Database::open(&Location::Memory).unwrap();
         let scan = KeptScan {
             node: "n".to_owned(),
             received: at(0),
-            bytes: vec![1],
+            bytes: vec![1].into(),
         };
         let batch = Batch {
             scan: Some(scan),

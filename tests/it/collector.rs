@@ -75,7 +75,8 @@ fn at_once() -> Config {
 
 /// The healthy node, in whose first volume something may be wrong.
 fn scan(sequence: u64, problem: Option<Problem>) -> Scan {
-    let facts = sample::node();
+    let mut facts = sample::node();
+    facts.observed_at = Timestamp::now();
     let subject = facts.volumes.items[0].subject(&facts.node);
     Scan {
         origin: Origin {
@@ -130,11 +131,15 @@ async fn until(reader: &mut Reader, what: &str, are: impl Fn(&[Story]) -> bool) 
 }
 
 async fn until_state(reader: &mut Reader, state: &str) -> Story {
-    until(reader, state, |stories| {
-        stories.len() == 1 && stories[0].finding.state.as_str() == state
+    // Beside what the collector itself may say of the node.
+    let is_asked = |story: &Story| story.finding.key.code.0 == "Sick";
+    let stories = until(reader, state, |stories| {
+        let mut asked = stories.iter().filter(|story| is_asked(story));
+        let is = |story: &Story| story.finding.state.as_str() == state;
+        asked.next().is_some_and(is) && asked.next().is_none()
     })
-    .await
-    .remove(0)
+    .await;
+    stories.into_iter().find(is_asked).unwrap()
 }
 
 #[tokio::test]
@@ -225,8 +230,16 @@ async fn a_silent_node_is_unconfirmed_until_it_is_heard() {
     let (_, summary) = reader.summary().await.unwrap();
     assert_eq!(summary.nodes_silent, ["node-1".into()]);
 
+    let settling = |story: &Story| story.finding.key.code.0 == "NodeSilent" && !story.counts();
+    until(&mut reader, "told as silent", |stories| {
+        stories.iter().any(settling)
+    })
+    .await;
+
     reporter.report(&scan(2, Some(old()))).await.unwrap();
     until_state(&mut reader, "open").await;
+    let one = |stories: &[Story]| stories.len() == 1;
+    until(&mut reader, "told as heard", one).await;
     running.stop().await;
 }
 

@@ -309,6 +309,7 @@ fn codes_are_never_renamed_or_reused() {
         FilesystemNotGrown
         MountUnresponsive
         NodeExpansionPending
+        NodeSilent
         StaleMount
         UnexpectedReadOnly
         VolumeNotMounted"#]]
