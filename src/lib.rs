@@ -13,7 +13,7 @@
 //!         rules  history  fold                              (1b: never each other, pure)
 //!                  │
 //!                  ▼
-//!         join  render  wire                                (1a: never each other, pure)
+//!         join  causes  render  wire                        (1a: never each other, pure)
 //!                  │
 //!                  ▼
 //!               model   proto                               (0)
@@ -22,6 +22,7 @@
 pub mod model;
 pub mod proto;
 
+pub mod causes;
 pub mod join;
 pub mod render;
 pub mod wire;

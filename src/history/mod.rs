@@ -10,11 +10,13 @@
 
 #![deny(clippy::disallowed_methods)]
 
+mod judge;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::history::judge::{Judge, Past, pause};
 use crate::model::finding::{
     Code, Finding, Key, Problem, Resolution, RuleVerdicts, State, Subject,
 };
@@ -27,34 +29,11 @@ const MEMORY: SignedDuration = SignedDuration::from_hours(1);
 /// How many ends are remembered at most: far more than come back.
 const MAX_PAST: usize = 1000;
 
-/// How far the clock of who observed may be off, the way included, for its times to be believed.
-const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(1);
-
 /// The findings of one source that are not over, and the ends of a short time ago.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     findings: BTreeMap<Key, Finding>,
     past: BTreeMap<Key, Past>,
-}
-
-/// What is remembered of a finding's earlier lives. It goes with the process: then a return is a
-/// first appearance, and waits for its whole grace.
-#[derive(Debug, Clone, Copy)]
-struct Past {
-    /// When the last life ended.
-    ended: Timestamp,
-    /// How long it had lasted until then, as far as that counts towards the grace of the next life.
-    lasted: SignedDuration,
-    /// For how long nobody could tell in the present life: that does not count.
-    paused: SignedDuration,
-    flaps: u32,
-}
-
-impl Past {
-    /// What is added to the time since it was first seen.
-    fn counts(&self) -> SignedDuration {
-        self.lasted.saturating_sub(self.paused)
-    }
 }
 
 /// All that a source says at one moment.
@@ -133,15 +112,6 @@ enum Said<'a> {
     Over(Resolution),
 }
 
-/// By what the age of a problem is judged.
-#[derive(Clone, Copy)]
-struct Judge {
-    now: Timestamp,
-    grace_scale: f64,
-    /// Whether times in the facts are believed.
-    believes: bool,
-}
-
 impl History {
     /// The history that these findings are the present of; what is over is left out.
     pub fn from_findings(findings: impl IntoIterator<Item = Finding>) -> Self {
@@ -173,12 +143,7 @@ impl History {
         now: Timestamp,
         grace_scale: f64,
     ) -> Vec<Change> {
-        let is_near = |at: Timestamp| now.duration_since(at).abs() <= CLOCK_TOLERANCE;
-        let judge = Judge {
-            now,
-            grace_scale,
-            believes: statement.observed_at.is_none_or(is_near),
-        };
+        let judge = Judge::new(now, grace_scale, statement.observed_at);
         let mut rules: BTreeMap<&Code, Rule<'_>> = BTreeMap::new();
         for verdicts in statement.verdicts {
             rules
@@ -217,11 +182,7 @@ impl History {
     }
 
     fn all<'a>(&mut self, now: Timestamp, said: impl Fn(&Key) -> Said<'a>) -> Vec<Change> {
-        let judge = Judge {
-            now,
-            grace_scale: 1.0,
-            believes: true,
-        };
+        let judge = Judge::new(now, 1.0, None);
         let mut changes = Vec::new();
         self.go_on(&judge, &mut changes, said);
         changes
@@ -312,40 +273,6 @@ impl History {
     }
 }
 
-impl Judge {
-    /// From when the facts say that it began; never later than now.
-    fn since(&self, problem: &Problem) -> Option<Timestamp> {
-        let since = problem.since.filter(|_| self.believes)?;
-        Some(since.min(self.now))
-    }
-
-    /// Whether it has lasted for its grace: since it was first seen, or since the facts say that it
-    /// began, whichever is longer; what it lasted before counts too.
-    fn is_old(
-        &self,
-        verdicts: &RuleVerdicts,
-        problem: &Problem,
-        first_seen: Timestamp,
-        before: SignedDuration,
-    ) -> bool {
-        let seen = self.now.duration_since(first_seen).saturating_add(before);
-        // Who knows since when has looked all the time.
-        let told = self.since(problem).map(|since| {
-            let before = before.max(SignedDuration::ZERO);
-            self.now.duration_since(since).saturating_add(before)
-        });
-        told.map_or(seen, |told| told.max(seen)) >= self.grace(verdicts)
-    }
-
-    fn grace(&self, verdicts: &RuleVerdicts) -> SignedDuration {
-        // A grace beyond what can be counted never passes.
-        Duration::try_from_secs_f64(verdicts.grace.as_secs_f64() * self.grace_scale)
-            .ok()
-            .and_then(|grace| SignedDuration::try_from(grace).ok())
-            .unwrap_or(SignedDuration::MAX)
-    }
-}
-
 /// One rule's verdicts, by subject. Of two on one subject the first counts.
 struct Rule<'a> {
     verdicts: &'a RuleVerdicts,
@@ -386,17 +313,6 @@ fn said<'a>(key: &Key, rule: Option<&Rule<'a>>, subjects: &BTreeSet<Subject>) ->
     match rule.verdicts.gaps.first() {
         Some(gap) => Said::Unknown(format!("{} may exist unseen: {gap}", key.subject)),
         None => Said::Over(Resolution::SubjectGone),
-    }
-}
-
-/// For how long nobody could tell, when somebody can again while it settles: a node that boots was
-/// not sick all the time that it was down.
-fn pause(finding: &Finding, said: &Said<'_>, now: Timestamp) -> Option<SignedDuration> {
-    match (said, &finding.state) {
-        (Said::Problem(..), State::Unconfirmed { since, .. }) if finding.opened.is_none() => {
-            Some(now.duration_since(*since).max(SignedDuration::ZERO))
-        }
-        _ => None,
     }
 }
 

@@ -5,6 +5,7 @@
 
 #![deny(clippy::disallowed_methods)]
 
+pub mod cause;
 pub mod driver;
 pub mod facts;
 pub mod finding;

@@ -4,6 +4,7 @@
 
 #![deny(clippy::disallowed_methods)]
 
+pub mod cause;
 pub mod describe;
 pub mod json;
 pub mod lists;

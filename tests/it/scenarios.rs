@@ -4,6 +4,7 @@
 //! them on a node, `manifests/` likewise. What only a kernel or a plugin can answer is in `answers.yaml`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -69,7 +70,10 @@ fn findings(story: &Path) -> String {
     );
     gaps.sort();
     gaps.dedup();
-    let mut text: String = gaps.iter().map(|gap| format!("gap: {gap}\n")).collect();
+    let mut text = String::new();
+    for gap in gaps {
+        let _ = writeln!(text, "gap: {gap}");
+    }
     let ill = verdicts
         .iter()
         .filter(|rule| !(rule.problems.is_empty() && rule.unknowns.is_empty()));

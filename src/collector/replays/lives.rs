@@ -100,7 +100,7 @@ fn two_agents_that_claim_one_node_are_told() {
         cluster.wait(second);
         let now = cluster.now().at;
         let first = second % 30 == 0;
-        if !first && (second < 60 || second > 150) {
+        if !first && !(60..=150).contains(&second) {
             continue;
         }
         let life = if first { "first" } else { "second" };
