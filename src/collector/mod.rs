@@ -3,14 +3,18 @@
 //! Wiring only. It never calls an agent, and an acknowledgement carries no instructions.
 
 mod accept;
+pub mod api;
 mod args;
+mod asked;
 mod findings;
 mod intake;
+mod pages;
 mod refused;
 #[cfg(test)]
 mod replays;
 mod source;
 mod tell;
+mod watches;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -22,6 +26,7 @@ use anyhow::Context;
 use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
+use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
@@ -29,6 +34,7 @@ use crate::collector::accept::{Accept, Settings};
 use crate::collector::args::Args;
 use crate::collector::findings::FindingsService;
 use crate::collector::intake::IntakeService;
+use crate::collector::pages::Pages;
 use crate::collector::refused::Watched;
 use crate::collector::source::Moment;
 use crate::grpc::MESSAGE_LIMIT;
@@ -138,8 +144,9 @@ pub async fn serve(
     let (health_reporter, health) = tonic_health::server::health_reporter();
     let intake = IntakeServer::new(IntakeService::new(Arc::clone(&accept)))
         .max_decoding_message_size(MESSAGE_LIMIT);
-    let findings =
-        FindingsServer::new(FindingsService::new(view)).max_encoding_message_size(MESSAGE_LIMIT);
+    let pages = Arc::new(Pages::new(view));
+    let findings = FindingsServer::new(FindingsService::new(Arc::clone(&pages)))
+        .max_encoding_message_size(MESSAGE_LIMIT);
     health_reporter
         .set_serving::<IntakeServer<IntakeService>>()
         .await;
@@ -148,14 +155,17 @@ pub async fn serve(
         .await;
 
     let stopping = Notify::new();
+    let routes = Routes::from(api::router(pages))
+        .add_service(Watched::new(intake))
+        .add_service(findings)
+        .add_service(health);
     let server = Server::builder()
+        .accept_http1(true)
         .timeout(REQUEST_DEADLINE)
         .max_concurrent_streams(STREAMS)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-        .add_service(Watched::new(intake))
-        .add_service(findings)
-        .add_service(health)
+        .add_routes(routes)
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),
             async {

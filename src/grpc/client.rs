@@ -275,8 +275,8 @@ impl Reader {
                     .as_ref()
                     .map(ToString::to_string)
                     .unwrap_or_default(),
-                page_size: 0,
                 page_token,
+                ..v1::ListFindingsRequest::default()
             });
             let mut client = client.clone();
             async move {
@@ -318,15 +318,23 @@ impl Reader {
     /// The nodes that have reported.
     pub async fn nodes(&mut self) -> Result<Listed<NodeStatus>, Error> {
         const WHAT: &str = "ListNodes";
-        let answer = self
-            .client
-            .list_nodes(within_deadline(v1::ListNodesRequest {}))
-            .await;
-        let answer = self.collector.take(WHAT, answer)?;
-        Ok(Listed {
-            at: wire::at(answer.at_ns),
-            items: decode(&self.collector, WHAT, answer.nodes)?,
-        })
+        let (client, collector) = (&self.client, self.collector.clone());
+        let page = |page_token: String| {
+            let request = within_deadline(v1::ListNodesRequest {
+                page_size: 0,
+                page_token,
+            });
+            let mut client = client.clone();
+            async move {
+                let answer = client.list_nodes(request).await?.into_inner();
+                Ok(Page {
+                    at_ns: answer.at_ns,
+                    items: answer.nodes,
+                    next: answer.next_page_token,
+                })
+            }
+        };
+        pages(&collector, WHAT, page).await
     }
 }
 

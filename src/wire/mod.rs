@@ -26,7 +26,7 @@ use crate::model::scan::{Origin, Scan};
 use crate::proto::v1;
 use crate::wire::value::{all, duration, milliseconds, name, required, word};
 
-pub use crate::wire::reply::{at, at_ns};
+pub use crate::wire::reply::{at, at_ns, least_severity};
 pub use crate::wire::weight::weigh_scan;
 
 /// What could not be taken from the wire.

@@ -1,146 +1,22 @@
 //! A real collector on the loopback, real clients: what is reported settles, opens, is over.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use csi_doctor::collector::{Config, serve};
-use csi_doctor::grpc::client::{Collector, FindingFilter, Reader, Reporter, VolumeFilter};
-use csi_doctor::model::finding::{Object, Problem, RuleVerdicts, Severity, State, Subject};
+use csi_doctor::collector::Config;
+use csi_doctor::grpc::client::{FindingFilter, VolumeFilter};
+use csi_doctor::model::finding::{Object, State, Subject};
 use csi_doctor::model::sample;
-use csi_doctor::model::scan::{Origin, Scan};
 use csi_doctor::model::view::Story;
 use csi_doctor::proto::v1;
 use csi_doctor::store::Location;
 use csi_doctor::wire::encode_scan;
-use jiff::{SignedDuration, Timestamp};
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-const HOUR: Duration = Duration::from_hours(1);
-
-/// A collector that runs.
-struct Running {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<anyhow::Result<()>>,
-}
-
-impl Running {
-    async fn start(config: Config) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(serve(listener, config, async {
-            let _ = stopped.await;
-        }));
-        Self {
-            address,
-            stop,
-            task,
-        }
-    }
-
-    fn clients(&self) -> (Reporter, Reader) {
-        let collector = Collector::at(&self.address.to_string()).unwrap();
-        (collector.reporter(), collector.reader())
-    }
-
-    async fn channel(&self) -> Channel {
-        let address = format!("http://{}", self.address);
-        Channel::from_shared(address)
-            .unwrap()
-            .connect()
-            .await
-            .unwrap()
-    }
-
-    async fn stop(self) {
-        self.stop.send(()).unwrap();
-        self.task.await.unwrap().unwrap();
-    }
-}
-
-fn at_once() -> Config {
-    Config {
-        publish_every: Duration::from_millis(1),
-        ..Config::default()
-    }
-}
-
-/// The healthy node, in whose first volume something may be wrong.
-fn scan(sequence: u64, problem: Option<Problem>) -> Scan {
-    let mut facts = sample::node();
-    facts.observed_at = Timestamp::now();
-    let subject = facts.volumes.items[0].subject(&facts.node);
-    Scan {
-        origin: Origin {
-            instance: "life-1".into(),
-            sequence,
-        },
-        version: "0.1.0".into(),
-        interval: HOUR,
-        took: Duration::ZERO,
-        verdicts: vec![RuleVerdicts {
-            code: "Sick".into(),
-            severity: Severity::Critical,
-            stage: None,
-            grace: HOUR,
-            ok: u32::from(problem.is_none()),
-            problems: problem
-                .into_iter()
-                .map(|problem| (subject.clone(), problem))
-                .collect(),
-            unknowns: Vec::new(),
-            gaps: Vec::new(),
-        }],
-        facts,
-    }
-}
-
-/// A problem within its grace.
-fn young() -> Problem {
-    Problem::new("It is sick.")
-}
-
-/// A problem past its grace.
-fn old() -> Problem {
-    let since = Timestamp::now() - SignedDuration::from_hours(2);
-    Problem::new("It is sick.").since(Some(since))
-}
-
-/// Asks until the stories are as they should be.
-async fn until(reader: &mut Reader, what: &str, are: impl Fn(&[Story]) -> bool) -> Vec<Story> {
-    let asking = async {
-        loop {
-            let listed = reader.findings(&FindingFilter::default()).await.unwrap();
-            if are(&listed.items) {
-                return listed.items;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), asking)
-        .await
-        .unwrap_or_else(|_| panic!("the findings never were {what}"))
-}
-
-async fn until_state(reader: &mut Reader, state: &str) -> Story {
-    // Beside what the collector itself may say of the node.
-    let is_asked = |story: &Story| story.finding.key.code.0 == "Sick";
-    let stories = until(reader, state, |stories| {
-        let mut asked = stories.iter().filter(|story| is_asked(story));
-        let is = |story: &Story| story.finding.state.as_str() == state;
-        asked.next().is_some_and(is) && asked.next().is_none()
-    })
-    .await;
-    stories.into_iter().find(is_asked).unwrap()
-}
+use crate::support::running::{Running, at_once, old, scan, until, until_state, young};
 
 #[tokio::test]
 async fn a_problem_settles_opens_and_is_over() {
