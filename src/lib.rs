@@ -10,10 +10,10 @@
 //!    mounts  csi  kubernetes  grpc  store  runtime  program (2: never each other)
 //!                  │
 //!                  ▼
-//!         rules  history  fold                              (1b: never each other, pure)
+//!         rules  stages  history  fold                      (1b: never each other, pure)
 //!                  │
 //!                  ▼
-//!         join  causes  render  wire                        (1a: never each other, pure)
+//!         causes  expansion  join  render  wire             (1a: never each other, pure)
 //!                  │
 //!                  ▼
 //!               model   proto                               (0)
@@ -23,6 +23,7 @@ pub mod model;
 pub mod proto;
 
 pub mod causes;
+pub mod expansion;
 pub mod join;
 pub mod render;
 pub mod wire;

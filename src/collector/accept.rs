@@ -304,6 +304,7 @@ impl Accept {
         let nodes = known.sources.iter();
         let facts = ClusterFacts {
             observed_at: moment.at,
+            volumes: Listing::default(),
             nodes: Listing::complete(nodes.map(|(name, source)| source.as_heard(name)).collect()),
         };
         let statement = Statement {

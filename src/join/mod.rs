@@ -6,11 +6,16 @@
 #![deny(clippy::disallowed_methods)]
 
 mod answers;
+mod containers;
+mod declared;
 mod drivers;
+mod expansion;
+mod leftovers;
 mod paths;
 mod volumes;
 
 pub use answers::answer;
+pub use expansion::cluster;
 
 use crate::model::facts::NodeFacts;
 use crate::model::observed::{Gap, Listing, Why};
@@ -20,6 +25,8 @@ use crate::model::seen::Seen;
 pub fn join(seen: &Seen) -> NodeFacts {
     let volumes = volumes::join(seen);
     let drivers = drivers::join(seen, &volumes.items);
+    let leftovers = leftovers::join(seen, &volumes.items);
+    let uncovered = leftovers::uncovered(seen);
     let gaps = seen.table.gaps.clone();
     NodeFacts {
         node: seen.node.clone(),
@@ -27,6 +34,8 @@ pub fn join(seen: &Seen) -> NodeFacts {
         thresholds: seen.thresholds,
         volumes,
         drivers,
+        leftovers,
+        uncovered,
         gaps,
     }
 }

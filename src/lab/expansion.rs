@@ -84,9 +84,11 @@ impl Lab {
                 // ext4. Then it is done as for an offline-only driver: the
                 // pod is restarted, and the volume grows before its mount.
                 self.note_refusal(index, error)?;
+                self.stop_container(index).await?;
                 let volume = &self.volumes[index];
                 kubelet::unmount(&self.setup, volume).await?;
                 kubelet::mount(&self.setup, volume).await?;
+                self.start_container(index).await?;
                 format!(
                     "NodeExpandVolume was refused ({error:#}); took the volume from its pod, grew it, and brought it back"
                 )

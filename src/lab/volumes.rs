@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::lab::faults::Fault;
+use crate::lab::plugin::Record;
 use crate::lab::site::{Abilities, NODE, Setup};
 
 /// The namespace of all claims and pods.
@@ -197,6 +198,19 @@ impl Volume {
             pre_resize: None,
             faults: BTreeSet::new(),
         }
+    }
+
+    /// What the storage backend knows of it.
+    pub(crate) fn record(&self) -> Record {
+        Record {
+            kind: self.kind,
+            bytes: self.capacity,
+        }
+    }
+
+    /// The runtime's name for the container of its pod.
+    pub(crate) fn container_id(&self) -> String {
+        sha256(self.pod)
     }
 
     /// The persistent volume's name, as the provisioner makes it.

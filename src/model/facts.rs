@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::model::driver::Driver;
 use crate::model::finding::{Object, Subject};
+use crate::model::leftover::{Leftover, Uncovered};
 use crate::model::names::NodeName;
 use crate::model::observed::{Gap, Listing};
 use crate::model::volume::Volume;
@@ -24,6 +25,10 @@ pub struct NodeFacts {
     pub volumes: Listing<Volume>,
     /// The drivers that are here, or that somebody expects here.
     pub drivers: Listing<Driver>,
+    /// What lies in the kubelet's directory and belongs to no volume in use.
+    pub leftovers: Listing<Leftover>,
+    /// Volumes of plugins that are built into the kubelet, which are not covered.
+    pub uncovered: Listing<Uncovered>,
     /// What could not be seen and belongs to no list: a broken line of the mount table, a broken manifest.
     pub gaps: Vec<Gap>,
 }
@@ -46,17 +51,19 @@ impl NodeFacts {
     }
 }
 
-/// What is known of the cluster as a whole at one moment.
+/// What is known of the cluster as a whole at one moment, without any node's word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterFacts {
-    /// The moment, by the clock of who listens.
+    /// The moment, by the clock of who asks.
     pub observed_at: Timestamp,
+    /// The volumes of bound claims. What only a node can see of them is a gap.
+    pub volumes: Listing<Volume>,
     /// The nodes that have ever reported and are not given up.
     pub nodes: Listing<HeardNode>,
 }
 
 impl ClusterFacts {
-    /// Everything that a rule can have looked at.
+    /// Everything that a rule about the cluster itself can have looked at.
     pub fn subjects(&self) -> BTreeSet<Subject> {
         self.nodes.items.iter().map(HeardNode::subject).collect()
     }

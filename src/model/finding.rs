@@ -368,3 +368,30 @@ impl Resolution {
         }
     }
 }
+
+/// A word of a command that will be pasted into a shell: names and paths are data of strangers.
+pub fn quote(word: impl fmt::Display) -> String {
+    let word = word.to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=@%+,~".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quote;
+
+    #[test]
+    fn words_of_commands_are_quoted_when_they_need_it() {
+        assert_eq!(
+            quote("/var/lib/kubelet/kubernetes.io~csi/pvc-1"),
+            "/var/lib/kubelet/kubernetes.io~csi/pvc-1"
+        );
+        assert_eq!(quote("/a b; rm -rf c"), "'/a b; rm -rf c'");
+        assert_eq!(quote("it's"), r"'it'\''s'");
+        assert_eq!(quote(""), "''");
+    }
+}

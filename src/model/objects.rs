@@ -2,8 +2,10 @@
 
 use jiff::Timestamp;
 
+use crate::model::finding::Object;
 use crate::model::names::{
-    ClaimRef, ClassName, DriverName, NodeName, PersistentVolumeName, PodRef, Uid, VolumeHandle,
+    ClaimRef, ClassName, DriverName, HostPath, NodeName, PersistentVolumeName, PodRef, Uid,
+    VolumeHandle,
 };
 use crate::model::observed::{Gap, Listing};
 use crate::model::sizes::Bytes;
@@ -21,6 +23,10 @@ pub struct Objects {
     pub attachments: Listing<Attachment>,
     /// CSINodes.
     pub csi_nodes: Listing<CsiNode>,
+    /// StorageClasses.
+    pub classes: Listing<Class>,
+    /// Events about claims, volumes and pods.
+    pub events: Listing<Event>,
 }
 
 impl Objects {
@@ -32,6 +38,8 @@ impl Objects {
             volumes: Listing::unknown(gap.clone()),
             attachments: Listing::unknown(gap.clone()),
             csi_nodes: Listing::unknown(gap.clone()),
+            classes: Listing::unknown(gap.clone()),
+            events: Listing::unknown(gap.clone()),
         }
     }
 }
@@ -49,6 +57,9 @@ pub struct Pod {
     pub started: Option<Timestamp>,
     /// Its volumes that are storage: claims and inline CSI volumes.
     pub volumes: Vec<PodVolume>,
+    /// For the mirror of a static pod: the UID that its directory and its cgroup have
+    /// (annotation `kubernetes.io/config.hash`).
+    pub static_uid: Option<Uid>,
 }
 
 /// How far a pod is, as far as its volumes are concerned.
@@ -73,6 +84,19 @@ pub struct PodVolume {
     pub source: PodVolumeSource,
     /// Whether the pod asks for it read-only.
     pub read_only: bool,
+    /// Where its containers have it.
+    pub places: Vec<ContainerPlace>,
+}
+
+/// Where a container has a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerPlace {
+    /// The container.
+    pub container: String,
+    /// The runtime's name for it, which its cgroup has too; none before it was created.
+    pub id: Option<String>,
+    /// `mountPath`.
+    pub path: HostPath,
 }
 
 /// Where a pod's volume comes from.
@@ -107,6 +131,10 @@ pub struct Claim {
     pub capacity: Option<Bytes>,
     /// `status.conditions` that are True.
     pub conditions: Vec<Condition>,
+    /// `volume.kubernetes.io/node-expansion-not-required`: the last expansion was done by the controller alone.
+    pub node_expansion_not_required: bool,
+    /// The snapshot or claim that it was made from (`spec.dataSource`), for a person.
+    pub made_from: Option<String>,
     /// Codes that its owner does not want to be counted (`csi-doctor.io/silence`).
     pub silence: Option<String>,
 }
@@ -200,4 +228,32 @@ pub struct CsiNode {
     pub node: NodeName,
     /// The drivers that the kubelet registered, also long ago.
     pub drivers: Vec<DriverName>,
+}
+
+/// A StorageClass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Class {
+    /// Its name.
+    pub name: ClassName,
+    /// Who makes its volumes.
+    pub provisioner: DriverName,
+    /// `allowVolumeExpansion`.
+    pub expandable: bool,
+}
+
+/// What somebody said about an object. It is gone an hour later, so its absence proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// About what.
+    pub about: Object,
+    /// Who said it.
+    pub by: String,
+    /// Its type is Warning.
+    pub warning: bool,
+    /// Its reason.
+    pub reason: String,
+    /// Its words.
+    pub message: String,
+    /// When it was said last.
+    pub at: Option<Timestamp>,
 }

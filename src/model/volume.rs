@@ -5,9 +5,12 @@ use jiff::Timestamp;
 use crate::model::finding::{Object, Subject};
 use crate::model::mount::{Mount, Usage};
 use crate::model::names::{DriverName, HostPath, NodeName, PodRef, VolumeHandle};
-use crate::model::objects::{Attachment, Claim, PersistentVolume, PodState, VolumeMode};
-use crate::model::observed::{Gap, Observed, Why};
+use crate::model::objects::{
+    Attachment, Claim, Class, Event, PersistentVolume, PodState, VolumeMode,
+};
+use crate::model::observed::{Gap, Listing, Observed, Why};
 use crate::model::sizes::Sizes;
+use crate::model::state::KernelState;
 
 /// A volume on this node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +27,12 @@ pub struct Volume {
     pub persistent: Observed<Option<PersistentVolume>>,
     /// Its attachment to this node; none where the driver attaches nothing.
     pub attachment: Observed<Option<Attachment>>,
+    /// The class of its claim; none where the claim names none, or one that is gone.
+    pub class: Observed<Option<Class>>,
+    /// What was said of its expansion, oldest first: about the claim and the pods that use it.
+    pub events: Listing<Event>,
+    /// When the resizer of its driver was last heard to speak of any claim.
+    pub resizer_seen: Option<Timestamp>,
     /// Filesystem or block device.
     pub mode: VolumeMode,
     /// Its staging target path.
@@ -36,6 +45,8 @@ pub struct Volume {
     pub stats: Observed<DriverStats>,
     /// Its sizes, from the request to the filesystem.
     pub sizes: Sizes,
+    /// What the kernel says of its filesystem and its device.
+    pub state: KernelState,
 }
 
 /// One volume in one pod.
@@ -55,6 +66,36 @@ pub struct Published {
     pub usage: Observed<Usage>,
     /// Who asked for it to be read-only, for a person.
     pub asked_read_only: Option<String>,
+    /// Binds of single directories of it into containers (`subPath`), as the host has them.
+    pub sub_paths: Vec<SubPath>,
+    /// A block volume whose driver made a device node at the target path, instead of a bind mount.
+    pub device_node: bool,
+    /// Whether a process of the pod lives: that is what running means, whatever the pod's status says.
+    pub live: Observed<bool>,
+    /// What containers with a live process have where the volume belongs; none of a container that has no process.
+    pub inside: Observed<Vec<Inside>>,
+}
+
+/// A directory of a volume, bound for one container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubPath {
+    /// The container.
+    pub container: String,
+    /// The bind mount.
+    pub mount: Mount,
+}
+
+/// A volume as one container sees it: its mount table is its own, and differs from the host's in both directions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inside {
+    /// The container.
+    pub container: String,
+    /// The process whose table was read, by the host's numbers.
+    pub process: u32,
+    /// Where the volume belongs in the container.
+    pub path: HostPath,
+    /// What is mounted there.
+    pub mount: Option<Mount>,
 }
 
 /// `NodeGetVolumeStats`.

@@ -6,6 +6,7 @@
 
 pub mod cause;
 pub mod describe;
+pub mod facts;
 pub mod json;
 pub mod lists;
 pub mod status;

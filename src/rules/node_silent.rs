@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::model::facts::{ClusterFacts, HeardNode};
-use crate::model::finding::{Problem, Severity};
-use crate::rules::{Check, Rule, Verdicts, quote};
+use crate::model::finding::{Problem, Severity, quote};
+use crate::rules::{Check, Rule, Verdicts};
 
 pub(super) static RULE: Rule = Rule {
     code: "NodeSilent",
@@ -85,6 +85,7 @@ mod tests {
     fn check_all(nodes: Listing<HeardNode>, expected: &Expect) {
         let facts = ClusterFacts {
             observed_at: sample::noon(),
+            volumes: Listing::default(),
             nodes,
         };
         let mut verdicts = Verdicts::default();

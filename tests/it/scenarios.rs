@@ -19,7 +19,7 @@ use csi_doctor::model::mount::Usage;
 use csi_doctor::model::names::HostPath;
 use csi_doctor::model::observed::{Gap, Listing, Observed, Why};
 use csi_doctor::model::sample;
-use csi_doctor::model::seen::{Answers, Filesystem, PluginSeen, Seen};
+use csi_doctor::model::seen::{Answers, ContainerSeen, Filesystem, PluginSeen, Seen};
 use csi_doctor::model::sizes::Bytes;
 use csi_doctor::model::volume::{Condition, DriverStats};
 use csi_doctor::mounts::{kubelet, mountinfo};
@@ -57,6 +57,7 @@ fn findings(story: &Path) -> String {
         kubelet: kubelet::read_kubelet_dir(&host, &root),
         plugins: Listing::complete(world.plugins.iter().map(PluginAnswer::seen).collect()),
         objects: Directory::new(story.join("manifests")).read(),
+        containers: world.containers(),
     };
     let mut facts = join::join(&seen);
     join::answer(&mut facts, &world.answers());
@@ -93,6 +94,18 @@ struct World {
     devices: BTreeMap<String, Option<u64>>,
     #[serde(default)]
     stats: Vec<StatsAnswer>,
+    /// What processes of pods see; nothing where the agent sees no process of a pod.
+    #[serde(default)]
+    containers: Vec<ContainerAnswer>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ContainerAnswer {
+    pod: String,
+    id: String,
+    /// Its `/proc/<pid>/mountinfo`.
+    mountinfo: String,
 }
 
 #[derive(Deserialize)]
@@ -102,6 +115,8 @@ struct PluginAnswer {
     socket: String,
     #[serde(default)]
     capabilities: Vec<String>,
+    #[serde(default)]
+    services: Vec<String>,
     gap: Option<GapAnswer>,
 }
 
@@ -135,6 +150,17 @@ struct StatsAnswer {
 }
 
 impl World {
+    fn containers(&self) -> Observed<Vec<ContainerSeen>> {
+        let containers = self.containers.iter().zip(4711..);
+        let containers = containers.map(|(container, process)| ContainerSeen {
+            pod: container.pod.as_str().into(),
+            id: container.id.clone(),
+            process,
+            table: mountinfo::parse_mountinfo(container.mountinfo.as_bytes()),
+        });
+        Observed::Known(containers.collect())
+    }
+
     fn answers(&self) -> Answers {
         let path = |path: &String| HostPath::from(path.as_str());
         Answers {
@@ -148,6 +174,7 @@ impl World {
                 .iter()
                 .map(|(target, size)| (path(target), Observed::Known(size.map(Bytes))))
                 .collect(),
+            states: BTreeMap::new(),
             stats: self
                 .stats
                 .iter()
@@ -168,6 +195,7 @@ impl PluginAnswer {
             version: "1.0".to_owned(),
             ready: Observed::Known(true),
             capabilities: Observed::Known(self.capabilities.clone()),
+            services: Observed::Known(self.services.clone()),
         };
         PluginSeen {
             name: self.name.as_str().into(),

@@ -9,7 +9,7 @@ mod identity;
 mod node;
 mod stats;
 
-pub(crate) use backing::{Backend, Record};
+pub(crate) use backing::{Backend, Hold, Record};
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -12,7 +12,7 @@ use crate::model::stage::Stage;
 use crate::model::view::Story;
 use crate::wire::strategies::{claim_ref, few, gap, millis, name, pod_ref, text, time};
 
-fn object() -> impl Strategy<Value = Object> {
+pub(super) fn object() -> impl Strategy<Value = Object> {
     prop_oneof![
         claim_ref().prop_map(Object::Claim),
         pod_ref().prop_map(Object::Pod),
