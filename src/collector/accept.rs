@@ -60,8 +60,6 @@ pub(super) struct Accept {
     changed: Notify,
     /// Batches that could not be written since the last one that could.
     lost: AtomicU64,
-    /// Scans that were taken.
-    taken: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -126,18 +124,12 @@ impl Accept {
             known: Mutex::new(known),
             changed: Notify::new(),
             lost: AtomicU64::new(0),
-            taken: AtomicU64::new(0),
         }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
         // A panic while it was held left nothing half done that the next scan does not mend.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How many scans were taken.
-    pub(super) fn taken(&self) -> u64 {
-        self.taken.load(Ordering::Relaxed)
     }
 
     /// How many groups of findings are in memory only, since the store cannot be written.
@@ -186,7 +178,6 @@ impl Accept {
         // One that is not newer still waits for the commit: what it says may be under way.
         let news = source.news(&scan.origin, moment, settings.silent_after);
         if news != News::Old {
-            self.taken.fetch_add(1, Ordering::Relaxed);
             batch.heard = Some(Heard {
                 node: node.as_str().to_owned(),
                 received: moment.at,

@@ -3,7 +3,7 @@
 //! A watcher is told of states, not of events: who reads slowly gets the difference to the newest
 //! view, and who does not read at all is told to start again.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -127,18 +127,16 @@ impl Watcher {
 
     /// Whether the watcher still reads.
     async fn send(&self, message: Result<v1::WatchFindingsResponse, Status>) -> bool {
-        match tokio::time::timeout(PATIENCE, self.messages.send(message)).await {
-            Ok(sent) => sent.is_ok(),
-            Err(_) => {
-                // Its channel is full; the last word waits in a task of its own, not for ever.
-                let messages = self.messages.clone();
-                tokio::spawn(async move {
-                    let last = messages.send(Err(Refusal::TooSlow.into()));
-                    let _ = tokio::time::timeout(PATIENCE, last).await;
-                });
-                false
-            }
+        if let Ok(sent) = tokio::time::timeout(PATIENCE, self.messages.send(message)).await {
+            return sent.is_ok();
         }
+        // Its channel is full; the last word waits in a task of its own, not for ever.
+        let messages = self.messages.clone();
+        tokio::spawn(async move {
+            let last = messages.send(Err(Refusal::TooSlow.into()));
+            let _ = tokio::time::timeout(PATIENCE, last).await;
+        });
+        false
     }
 }
 
@@ -159,10 +157,10 @@ fn changes(
         .filter(differs)
         .map(|story| (*story).into())
         .collect();
-    let now_known: BTreeMap<_, _> = new.iter().map(|story| (key(story), ())).collect();
+    let now_known: BTreeSet<_> = new.iter().map(|story| key(story)).collect();
     let gone: Vec<v1::StoryKey> = old
         .iter()
-        .filter(|(key, _)| !now_known.contains_key(*key))
+        .filter(|(key, _)| !now_known.contains(*key))
         .map(|(_, story)| (*story).into())
         .collect();
     if before.is_some() && changed.is_empty() && gone.is_empty() {

@@ -109,12 +109,12 @@ impl<'a> Case<'a> {
         let wants = self.claim.request.unwrap_or(has);
         let done = wants <= has && provides <= has;
         match self.claim.resize_status.as_deref() {
+            // A request that was taken back.
+            Some(status) if status.starts_with("Controller") && done => Standing::Idle,
             // Kubernetes 1.30 says Failed where later ones say Infeasible.
-            Some(status) if status.starts_with("Controller") => match done {
-                // A request that was taken back.
-                true => Standing::Idle,
-                false => Standing::Controller(self.controller(is_final(status))),
-            },
+            Some(status) if status.starts_with("Controller") => {
+                Standing::Controller(self.controller(is_final(status)))
+            }
             Some(status) if status.starts_with("Node") => match done {
                 true => Standing::Marked,
                 // The resizer begins anew with the smaller request.

@@ -115,10 +115,11 @@ fn problem(server: &ServerName, lead: &Finding, members: &[Story], nodes: usize)
     names.sort();
     let more = names.len().saturating_sub(NAMED);
     names.truncate(NAMED);
-    let more = match more {
+    let rest = match more {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
+    let oldest = names.join(", ") + &rest;
     let mut problem = lead.problem.clone();
     problem.message = format!(
         "{} volumes on {nodes} have the same problem, and server {server} is behind all of them. The oldest: {}",
@@ -127,7 +128,7 @@ fn problem(server: &ServerName, lead: &Finding, members: &[Story], nodes: usize)
     );
     let evidence = Evidence {
         fact: format!("volumes of server {server} with this problem"),
-        value: names.join(", ") + &more,
+        value: oldest,
         source: "sources of their mounts".to_owned(),
     };
     problem.evidence.insert(0, evidence);

@@ -170,7 +170,7 @@ mod tests {
             mount.fs_type = fs_type.to_owned();
             mount.source = source.to_owned();
             let server = mount.server().map_or("-".to_owned(), |server| server.0);
-            let _ = writeln!(text, "{fs_type} {source} → {server}");
+            writeln!(text, "{fs_type} {source} → {server}").unwrap();
         }
         expect![[r#"
             nfs4 nfs-1.example.com:/export/a → nfs-1.example.com

@@ -239,18 +239,22 @@ mod tests {
     use expect_test::Expect;
 
     use crate::model::facts::NodeFacts;
+    use crate::model::finding::RuleVerdicts;
     use crate::model::sample;
 
     use super::Rule;
 
-    /// What a rule says of a node, as a person reads it.
+    /// What a rule about nodes says of one.
+    pub(super) fn on(rule: &Rule, node: &NodeFacts) -> RuleVerdicts {
+        rule.on_node(node).expect("a rule about nodes")
+    }
+
+    /// The same, as a person reads it.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "an expectation is written in place"
     )]
     pub(super) fn check(rule: &Rule, node: &NodeFacts, expected: Expect) {
-        expected.assert_eq(&sample::read(
-            &rule.on_node(node).expect("a rule about nodes"),
-        ));
+        expected.assert_eq(&sample::read(&on(rule, node)));
     }
 }

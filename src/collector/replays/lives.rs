@@ -21,7 +21,7 @@ fn tell(cluster: &mut Cluster, life: &str, steps: &[(i64, bool)]) -> String {
             let flaps = story.finding.flaps;
             format!("{}, flapped {flaps}", story.finding.state.as_str())
         });
-        let _ = writeln!(text, "{second:>4} {state}");
+        let _ = writeln!(text, "{second:<3} {state}");
     }
     text
 }
@@ -39,13 +39,13 @@ fn a_flapping_mount_is_told() {
         (110, true),
     ];
     expect![[r#"
-           0 settling, flapped 0
-          20 -
-          40 settling, flapped 1
-          55 -
-          70 open, flapped 2
-          90 -
-         110 open, flapped 3
+        0   settling, flapped 0
+        20  -
+        40  settling, flapped 1
+        55  -
+        70  open, flapped 2
+        90  -
+        110 open, flapped 3
     "#]]
     .assert_eq(&tell(&mut cluster, "life", &steps));
 }
@@ -56,9 +56,9 @@ fn an_agent_restarted_in_the_middle_goes_on() {
     let before = tell(&mut cluster, "before", &[(0, true)]);
     let after = tell(&mut cluster, "after", &[(20, true), (40, true)]);
     expect![[r#"
-           0 settling, flapped 0
-          20 settling, flapped 0
-          40 open, flapped 0
+        0   settling, flapped 0
+        20  settling, flapped 0
+        40  open, flapped 0
     "#]]
     .assert_eq(&(before + &after));
 }
@@ -79,14 +79,14 @@ fn a_clock_that_jumps_back_a_day_changes_nothing() {
             .at
             .duration_since(finding.first_seen)
             .as_secs();
-        let _ = writeln!(text, "{second:>4} {} of {age} s", finding.state.as_str());
+        let _ = writeln!(text, "{second:<3} {} of {age} s", finding.state.as_str());
     }
     expect![[r#"
-           0 settling of 0 s
-          10 settling of 10 s
-          20 settling of 20 s
-          30 open of 30 s
-          40 open of 40 s
+        0   settling of 0 s
+        10  settling of 10 s
+        20  settling of 20 s
+        30  open of 30 s
+        40  open of 40 s
     "#]]
     .assert_eq(&text);
 }
@@ -110,28 +110,28 @@ fn two_agents_that_claim_one_node_are_told() {
         let state = view.stories.first().map(|story| &story.finding.state);
         let _ = writeln!(
             text,
-            "{second:>4} {life}: {}{}",
+            "{second:<3} {life}: {}{}",
             state.map_or("-", State::as_str),
             gap.map_or(String::new(), |gap| format!(", {:.31}", gap.what))
         );
     }
     expect![[r#"
-           0 first: settling
-          30 first: open
-          60 first: open
-          75 second: -
-          90 first: -, two agents report for node n00 
-         105 second: -, two agents report for node n00 
-         120 first: -, two agents report for node n00 
-         135 second: -, two agents report for node n00 
-         150 first: -, two agents report for node n00 
-         180 first: -, two agents report for node n00 
-         210 first: -, two agents report for node n00 
-         240 first: -, two agents report for node n00 
-         270 first: settling
-         300 first: open
-         330 first: open
-         360 first: open
+        0   first: settling
+        30  first: open
+        60  first: open
+        75  second: -
+        90  first: -, two agents report for node n00 
+        105 second: -, two agents report for node n00 
+        120 first: -, two agents report for node n00 
+        135 second: -, two agents report for node n00 
+        150 first: -, two agents report for node n00 
+        180 first: -, two agents report for node n00 
+        210 first: -, two agents report for node n00 
+        240 first: -, two agents report for node n00 
+        270 first: settling
+        300 first: open
+        330 first: open
+        360 first: open
     "#]]
     .assert_eq(&text);
 }
