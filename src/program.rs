@@ -30,19 +30,11 @@ pub fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::R
 }
 
 /// Prints an answer; styles are taken out where it does not go to a terminal.
-#[expect(
-    clippy::print_stdout,
-    reason = "the one place where answers are printed"
-)]
 pub fn print(text: &str) {
     anstream::print!("{text}");
 }
 
 /// The exit code of an outcome; an error is told in one line, causes included.
-#[expect(
-    clippy::print_stderr,
-    reason = "the one place where failures are printed"
-)]
 pub fn exit(program: &str, outcome: anyhow::Result<ExitCode>) -> ExitCode {
     outcome.unwrap_or_else(|error| {
         anstream::eprintln!("{program}: {error:#}");

@@ -87,7 +87,7 @@ async fn report(mut reporter: Reporter, mut unsent: watch::Receiver<Option<Arc<S
             Ok(()) if !heard => tracing::info!("the collector answers again"),
             Ok(()) => {}
             Err(error) if heard => {
-                tracing::warn!(error = %error, "report failed; the next scan is sent in its place")
+                tracing::warn!(error = %error, "report failed; the next scan is sent in its place");
             }
             Err(error) => tracing::debug!(error = %error, "report failed again"),
         }

@@ -1,6 +1,7 @@
 //! The command line: asks the collector and prints what it says. It judges nothing.
 
 mod args;
+mod diagnose;
 mod explain;
 
 use std::ffi::OsString;
@@ -10,7 +11,8 @@ use anyhow::Context as _;
 use clap::Parser as _;
 
 use crate::cli::args::{
-    Cli, Command, DescribeArgs, FailOn, GetArgs, Kind, Output, OutputArgs, ScopeArgs,
+    Cli, Command, DescribeArgs, Diagnosable, DiagnoseArgs, FailOn, GetArgs, Kind, Output,
+    OutputArgs, ScopeArgs,
 };
 use crate::grpc::client::{Collector, FindingFilter, Listed, Reader, VolumeFilter};
 use crate::model::view::Story;
@@ -31,6 +33,12 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     };
     let outcome = match &cli.command {
         Command::Explain { code } => explain::explain(code.as_deref()),
+        Command::Diagnose(
+            args @ DiagnoseArgs {
+                from: Some(directory),
+                ..
+            },
+        ) => diagnose::from_directory(directory, args, cli.fail_on),
         _ => program::block_on(ask(&cli)),
     };
     let outcome = outcome.map(|answer| {
@@ -48,6 +56,9 @@ async fn ask(cli: &Cli) -> anyhow::Result<Answer> {
         Command::Status(output) => status(reader, output, cli.fail_on).await,
         Command::Get(args) => get(reader, args, cli.fail_on).await,
         Command::Describe(args) => describe(reader, args, cli.fail_on).await,
+        Command::Diagnose(args) => match args.what {
+            Diagnosable::Pvc => diagnose::from_collector(reader, args, cli.fail_on).await,
+        },
         Command::Explain { code } => explain::explain(code.as_deref()),
     }
 }
@@ -86,9 +97,10 @@ async fn get(mut reader: Reader, args: &GetArgs, fail_on: FailOn) -> anyhow::Res
             let Listed { at, items: volumes } =
                 reader.volumes(&volumes_in(&args.scope, None)).await?;
             let stories = reader.findings(&findings_in(&args.scope)).await?.items;
-            let text = match json {
-                true => render::json::volumes(at, &volumes),
-                false => render::lists::volumes(&volumes, &stories),
+            let text = if json {
+                render::json::volumes(at, &volumes)
+            } else {
+                render::lists::volumes(&volumes, &stories)
             };
             (text, false)
         }

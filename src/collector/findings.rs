@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 use crate::grpc::Refusal;
+use crate::model::names::VolumeHandle;
 use crate::model::view::{NodeView, Story, View};
 use crate::model::volume::Volume;
 use crate::proto::v1;
@@ -201,11 +202,11 @@ fn namespaces(volume: &Volume) -> impl Iterator<Item = &str> {
     claim.into_iter().chain(pods).map(String::as_str)
 }
 
-/// The names that it goes by: claim, PersistentVolume, directory, handle.
+/// The names that it goes by: claim, persistent volume, directory, handle.
 fn names(volume: &Volume) -> impl Iterator<Item = &str> {
     let claim = volume.claim.as_ref().map(|claim| claim.claim.name.as_str());
     let persistent = volume.persistent.known().and_then(Option::as_ref);
-    let handle = volume.handle.known().map(|handle| handle.as_str());
+    let handle = volume.handle.known().map(VolumeHandle::as_str);
     claim
         .into_iter()
         .chain(persistent.map(|persistent| persistent.name.as_str()))

@@ -6,6 +6,7 @@ mod accept;
 mod args;
 mod findings;
 mod intake;
+mod refused;
 mod source;
 mod tell;
 
@@ -25,8 +26,10 @@ use tonic::transport::server::TcpIncoming;
 use crate::collector::accept::{Accept, Settings};
 use crate::collector::args::Args;
 use crate::collector::findings::FindingsService;
-use crate::collector::intake::{IntakeService, Limited};
+use crate::collector::intake::IntakeService;
+use crate::collector::refused::Watched;
 use crate::grpc::MESSAGE_LIMIT;
+use crate::program;
 use crate::proto::v1::findings_server::FindingsServer;
 use crate::proto::v1::intake_server::IntakeServer;
 use crate::runtime;
@@ -69,11 +72,7 @@ impl Default for Config {
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let args = match Args::try_parse_from(args) {
         Ok(args) => args,
-        Err(message) => {
-            // Without a terminal there is nobody to tell.
-            let _ = message.print();
-            return ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(2));
-        }
+        Err(error) => return program::usage(&error),
     };
     runtime::init_logging(args.log_format);
     let result = tokio::runtime::Runtime::new()
@@ -83,7 +82,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("the collector ends: {error:#}");
-            ExitCode::FAILURE
+            ExitCode::from(program::COULD_NOT)
         }
     }
 }
@@ -141,7 +140,7 @@ pub async fn serve(
         .max_concurrent_streams(STREAMS)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-        .add_service(Limited(intake))
+        .add_service(Watched::new(intake))
         .add_service(findings)
         .add_service(health)
         .serve_with_incoming_shutdown(

@@ -16,10 +16,10 @@ use crate::store::KeptScan;
 use crate::wire;
 
 /// What an agent that does not say its interval is taken to have.
-const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
+const DEFAULT_INTERVAL: Duration = Duration::from_mins(1);
 
 /// An agent that says it reports once a year would never be silent.
-const LONGEST_INTERVAL: Duration = Duration::from_secs(3600);
+const LONGEST_INTERVAL: Duration = Duration::from_hours(1);
 
 /// How many lives of agents of one node are remembered, so that a late scan of an earlier one is
 /// known as such.

@@ -84,7 +84,7 @@ impl Plugins {
     }
 
     /// Who is behind the sockets of a kubelet's directory, all asked at once: one entry a driver,
-    /// by name. It takes two deadlines at most: registrars first, then the plugins that they name.
+    /// by name. It takes two deadlines: registrars first, then the plugins that they name.
     pub async fn identify(&self, kubelet: &HostPath) -> Listing<PluginSeen> {
         let found = self.find(kubelet).await;
         let registrars = found

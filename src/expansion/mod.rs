@@ -203,7 +203,9 @@ impl<'a> Case<'a> {
         let since = |kind: &str| self.claim.condition(kind).and_then(|one| one.since);
         let kinds: &[&str] = match self.standing() {
             Standing::Controller(_) => &["ControllerResizeError", "Resizing"],
-            Standing::Node(Trouble::Failing(_) | Trouble::Infeasible(_)) => &["NodeResizeError"],
+            Standing::Node(Trouble::Failing(_) | Trouble::Infeasible(_)) => {
+                &["NodeResizeError", "FileSystemResizePending"]
+            }
             _ => &["FileSystemResizePending"],
         };
         kinds.iter().find_map(|kind| since(kind))

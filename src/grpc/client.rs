@@ -228,7 +228,7 @@ pub struct FindingFilter {
 pub struct VolumeFilter {
     /// Only of claims or pods of this namespace.
     pub namespace: Option<String>,
-    /// Only the one whose claim, PersistentVolume, handle or directory has this name.
+    /// Only the one whose claim, persistent volume, handle or directory has this name.
     pub name: Option<String>,
 }
 

@@ -119,16 +119,17 @@ fn filesystem_size(
 ///
 /// Source: e2fsprogs `lib/ext2fs/mkjournal.c`, `ext2fs_default_journal_size`.
 fn ext_largest_journal(size: u64) -> u64 {
-    match size {
-        0..=0x7ff_ffff => 4 * MI,
-        ..GI => 16 * MI,
-        ..0x8000_0000 => 32 * MI,
-        ..0x4_0000_0000 => 64 * MI,
-        ..0x8_0000_0000 => 128 * MI,
-        ..0x10_0000_0000 => 256 * MI,
-        ..0x20_0000_0000 => 512 * MI,
-        _ => GI,
-    }
+    const BELOW: [(u64, u64); 7] = [
+        (128 * MI, 4 * MI),
+        (GI, 16 * MI),
+        (2 * GI, 32 * MI),
+        (16 * GI, 64 * MI),
+        (32 * GI, 128 * MI),
+        (64 * GI, 256 * MI),
+        (128 * GI, 512 * MI),
+    ];
+    let journal = BELOW.iter().find(|(limit, _)| size < *limit);
+    journal.map_or(GI, |(_, journal)| *journal)
 }
 
 #[cfg(test)]

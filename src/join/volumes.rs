@@ -100,7 +100,7 @@ impl<'a> Joiner<'a> {
                 self.publish(
                     pod,
                     &volume.name,
-                    Identity::Inline(pod.pod.uid.clone(), volume.name.clone()),
+                    &Identity::Inline(pod.pod.uid.clone(), volume.name.clone()),
                     asked,
                 );
             }
@@ -146,7 +146,7 @@ impl<'a> Joiner<'a> {
         self.publish(
             pod,
             name.as_str(),
-            Identity::Persistent(name.clone()),
+            &Identity::Persistent(name.clone()),
             asked,
         );
     }
@@ -190,7 +190,7 @@ impl<'a> Joiner<'a> {
         self.publish(
             pod,
             name.as_str(),
-            Identity::Persistent(name.clone()),
+            &Identity::Persistent(name.clone()),
             asked,
         );
     }
@@ -281,16 +281,16 @@ impl<'a> Joiner<'a> {
         &mut self,
         pod: &Pod,
         spec_name: &str,
-        identity: Identity,
+        identity: &Identity,
         asked_read_only: Option<String>,
     ) {
         let mode = self
             .volumes
-            .get(&identity)
+            .get(identity)
             .map_or(VolumeMode::Filesystem, |volume| volume.mode);
         let target = paths::target(&self.seen.kubelet.root, mode, &pod.pod, spec_name);
         let mount = self.mounted(&target);
-        let Some(volume) = self.volumes.get_mut(&identity) else {
+        let Some(volume) = self.volumes.get_mut(identity) else {
             return;
         };
         volume.published.push(Published {

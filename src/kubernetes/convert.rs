@@ -252,34 +252,20 @@ pub fn class(class: storage::StorageClass) -> Result<Class, Error> {
 pub fn event(event: core::Event) -> Result<Option<Event>, Error> {
     name(&event.metadata)?;
     let object = event.involved_object;
-    let of = |object: core::ObjectReference| {
-        (
-            namespace(object.namespace),
-            object.name.unwrap_or_default(),
-            object.uid.unwrap_or_default(),
-        )
-    };
-    let about = match object.kind.as_deref() {
-        Some("PersistentVolumeClaim") => {
-            let (namespace, name, uid) = of(object);
-            Object::Claim(ClaimRef {
-                namespace,
-                name,
-                uid: uid.into(),
-            })
-        }
-        Some("Pod") => {
-            let (namespace, name, uid) = of(object);
-            Object::Pod(PodRef {
-                namespace,
-                name,
-                uid: uid.into(),
-            })
-        }
-        Some("PersistentVolume") => {
-            let (_, name, uid) = of(object);
-            Object::PersistentVolume(name.into(), uid.into())
-        }
+    let (kind, uid) = (object.kind, object.uid.unwrap_or_default().into());
+    let (namespace, name) = (namespace(object.namespace), object.name.unwrap_or_default());
+    let about = match kind.as_deref() {
+        Some("PersistentVolumeClaim") => Object::Claim(ClaimRef {
+            namespace,
+            name,
+            uid,
+        }),
+        Some("Pod") => Object::Pod(PodRef {
+            namespace,
+            name,
+            uid,
+        }),
+        Some("PersistentVolume") => Object::PersistentVolume(name.into(), uid),
         _ => return Ok(None),
     };
     let source = event.source.and_then(|source| source.component);
@@ -340,4 +326,105 @@ fn bytes(text: &str, field: &'static str) -> Result<Bytes, Error> {
         text: text.chars().take(40).collect(),
         source,
     })
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::needless_raw_string_hashes,
+    reason = "the goldens' library writes them so"
+)]
+mod tests {
+    use std::fmt::Write;
+
+    use expect_test::{Expect, expect};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn check(pods: &[(&str, Value)], expected: &Expect) {
+        let mut shown = String::new();
+        for (words, value) in pods {
+            let mut value = value.clone();
+            value["metadata"]["name"] = "web".into();
+            let pod = pod(serde_json::from_value(value).unwrap()).unwrap();
+            writeln!(shown, "{words}: {:?}", pod.state).unwrap();
+        }
+        expected.assert_eq(&shown);
+    }
+
+    fn container(state: &Value, more: &Value) -> Value {
+        let mut container = json!({
+            "name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": state,
+        });
+        if let (Some(container), Some(more)) = (container.as_object_mut(), more.as_object()) {
+            container.extend(more.clone());
+        }
+        container
+    }
+
+    #[test]
+    fn how_far_a_pod_is() {
+        let status = |status: Value| json!({ "status": status });
+        let of =
+            |list: &str, container: Value| status(json!({ "phase": "Pending", list: [container] }));
+        let waiting = json!({ "waiting": { "reason": "ContainerCreating" } });
+        let running = json!({ "running": { "startedAt": "2026-11-01T10:00:00Z" } });
+        let ended = json!({ "terminated": { "exitCode": 1 } });
+        let none = json!({});
+        check(
+            &[
+                ("without a status", json!({})),
+                ("without containers", status(json!({ "phase": "Pending" }))),
+                (
+                    "waiting",
+                    of("containerStatuses", container(&waiting, &none)),
+                ),
+                (
+                    "running",
+                    of("containerStatuses", container(&running, &none)),
+                ),
+                (
+                    "ended once",
+                    of("containerStatuses", container(&ended, &none)),
+                ),
+                (
+                    "ended and waiting again",
+                    of(
+                        "containerStatuses",
+                        container(&waiting, &json!({ "lastState": ended })),
+                    ),
+                ),
+                (
+                    "restarted",
+                    of(
+                        "containerStatuses",
+                        container(&waiting, &json!({ "restartCount": 2 })),
+                    ),
+                ),
+                (
+                    "initialising",
+                    of("initContainerStatuses", container(&running, &none)),
+                ),
+                ("succeeded", status(json!({ "phase": "Succeeded" }))),
+                ("failed", status(json!({ "phase": "Failed" }))),
+                (
+                    "being deleted",
+                    json!({ "metadata": { "deletionTimestamp": "2026-11-01T10:00:00Z" }, "status": { "phase": "Failed" } }),
+                ),
+            ],
+            &expect![[r#"
+                without a status: Starting
+                without containers: Starting
+                waiting: Starting
+                running: Running
+                ended once: Running
+                ended and waiting again: Running
+                restarted: Running
+                initialising: Running
+                succeeded: Done
+                failed: Done
+                being deleted: Ending
+            "#]],
+        );
+    }
 }

@@ -129,10 +129,6 @@ fn scaled(
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::needless_raw_string_hashes,
-    reason = "the goldens' library writes them so"
-)]
 mod tests {
     use std::fmt::Write;
 

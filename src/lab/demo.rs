@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use serde_json::Value;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
@@ -15,11 +15,17 @@ use crate::lab::laboratory::{Lab, Shared};
 use crate::lab::site::{Program, Setup};
 use crate::lab::terminal::{complain, say};
 
-/// How long the doctor may take to see the healthy node, or all faults.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// How long the doctor may take to see the healthy node, or all faults: the
+/// longest grace and some intervals, scaled as they are, and time to start.
+fn patience(setup: &Setup) -> Duration {
+    Duration::from_secs(400).mul_f64(setup.scale) + Duration::from_secs(20)
+}
 
 /// One call of the command line.
 const CALL: Duration = Duration::from_secs(10);
+
+/// The doctor's own processes here.
+const DOCTOR: [&str; 2] = ["collector", "agent"];
 
 const PAUSE: Duration = Duration::from_millis(300);
 
@@ -27,15 +33,17 @@ const PAUSE: Duration = Duration::from_millis(300);
 pub(crate) async fn run(lab: &Shared) -> anyhow::Result<ExitCode> {
     let setup = lab.lock().await.setup.clone();
     let volumes = lab.lock().await.volumes.len();
-    wait_for_health(&setup, volumes).await?;
+    wait_for_health(lab, &setup, volumes).await?;
     heading("The healthy node");
     show(&setup, &["status"]).await?;
 
     heading("Now it falls ill; each of these was done for real");
     let (expected, skipped) = make_faults(lab).await?;
     say("");
-    say("The doctor has not been told. Waiting for its next scans …");
-    let missing = wait_for_findings(&setup, &expected).await?;
+    say(
+        "The doctor has not been told. A problem counts when it has lasted; these are open after:\n",
+    );
+    let missing = wait_for_findings(lab, &setup, &expected).await?;
 
     heading("What the doctor found");
     show(&setup, &["get", "findings", "-A"]).await?;
@@ -54,16 +62,34 @@ pub(crate) async fn run(lab: &Shared) -> anyhow::Result<ExitCode> {
     complain(&format!(
         "csi-doctor-lab: the doctor did not find {} within {} s of the faults",
         list.join(", "),
-        PATIENCE.as_secs()
+        patience(&setup).as_secs()
     ));
-    let agent = setup.log().join("agent.log");
-    if let Ok(log) = std::fs::read_to_string(&agent) {
-        let lines: Vec<&str> = log.lines().rev().take(10).collect();
-        for line in lines.iter().rev() {
-            complain(&format!("agent: {line}"));
-        }
+    for name in DOCTOR {
+        complain(&last_words(&setup, name));
     }
     Ok(ExitCode::FAILURE)
+}
+
+/// The end of a process's log, which is gone with the lab.
+fn last_words(setup: &Setup, name: &str) -> String {
+    let log = std::fs::read_to_string(setup.log().join(format!("{name}.log"))).unwrap_or_default();
+    let lines: Vec<&str> = log.lines().collect();
+    let last = &lines[lines.len().saturating_sub(10)..];
+    last.iter()
+        .fold(format!("{name} said last:"), |text, line| {
+            text + "\n  " + line
+        })
+}
+
+/// Nothing will come of waiting where a part of the doctor has ended.
+async fn check_doctor(lab: &Shared, setup: &Setup) -> anyhow::Result<()> {
+    let lab = lab.lock().await;
+    for name in DOCTOR {
+        if lab.processes.pid(name).is_none() {
+            bail!("the {name} has ended; {}", last_words(setup, name));
+        }
+    }
+    Ok(())
 }
 
 fn heading(text: &str) {
@@ -112,9 +138,10 @@ fn not_here(lab: &Lab, claim: &str) -> Option<String> {
         .map(|(_, reason)| reason.clone())
 }
 
-async fn wait_for_health(setup: &Setup, volumes: usize) -> anyhow::Result<()> {
-    let end = Instant::now() + PATIENCE;
+async fn wait_for_health(lab: &Shared, setup: &Setup, volumes: usize) -> anyhow::Result<()> {
+    let end = Instant::now() + patience(setup);
     loop {
+        check_doctor(lab, setup).await?;
         let answer = json(setup, &["get", "volumes", "-A", "-o", "json"]).await;
         let seen = answer.map(|list| items(&list).len());
         if seen.as_ref().is_ok_and(|seen| *seen >= volumes) {
@@ -133,23 +160,25 @@ async fn wait_for_health(setup: &Setup, volumes: usize) -> anyhow::Result<()> {
 
 /// Waits until all expected codes are open; returns those that are not.
 async fn wait_for_findings(
+    lab: &Shared,
     setup: &Setup,
     expected: &BTreeSet<&'static str>,
 ) -> anyhow::Result<BTreeSet<&'static str>> {
-    let end = Instant::now() + PATIENCE;
+    let start = Instant::now();
+    let mut missing = expected.clone();
     loop {
+        check_doctor(lab, setup).await?;
         let list = json(setup, &["get", "findings", "-A", "-o", "json"]).await?;
         let open: BTreeSet<&str> = items(&list)
             .iter()
             .filter(|finding| finding["state"] == "open")
             .filter_map(|finding| finding["code"].as_str())
             .collect();
-        let missing: BTreeSet<&'static str> = expected
-            .iter()
-            .copied()
-            .filter(|code| !open.contains(code))
-            .collect();
-        if missing.is_empty() || Instant::now() > end {
+        for code in missing.iter().filter(|code| open.contains(*code)) {
+            say(&format!("  {:>3} s  {code}", start.elapsed().as_secs()));
+        }
+        missing.retain(|code| !open.contains(code));
+        if missing.is_empty() || start.elapsed() > patience(setup) {
             return Ok(missing);
         }
         sleep(PAUSE).await;

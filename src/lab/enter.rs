@@ -26,6 +26,7 @@ pub(crate) fn run(name: &str, command: &[OsString]) -> anyhow::Result<ExitCode> 
     outside::single_threaded()?.block_on(async {
         // Ctrl-C reaches the command too: it decides, and we say how it ended.
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
         let mut child = child
             .spawn()
             .with_context(|| format!("could not run {}", word.display()))?;
@@ -33,6 +34,8 @@ pub(crate) fn run(name: &str, command: &[OsString]) -> anyhow::Result<ExitCode> 
             tokio::select! {
                 status = child.wait() => return Ok(outside::exit_code(status?)),
                 _ = interrupt.recv() => {}
+                // Sent to us alone; the command would stay behind in the lab.
+                _ = terminate.recv() => child.start_kill()?,
             }
         }
     })

@@ -174,8 +174,9 @@ impl Lab {
             Fault::ExpandWaiting => {
                 let (old, new) = self.controller_half(index, WAITED).await?;
                 format!(
-                    "grew claim, volume and device from {}; NodeExpandVolume was never called, \
+                    "grew {} from {}; NodeExpandVolume was never called, \
                      and the claim says that it has waited for {} minutes",
+                    self.grown(index),
                     Self::sizes(old, new),
                     WAITED.as_mins()
                 )
@@ -184,13 +185,22 @@ impl Lab {
                 let (old, new) = self.controller_half(index, SignedDuration::ZERO).await?;
                 self.finish_expansion(index)?;
                 format!(
-                    "grew claim, volume and device from {} and wrote success; the filesystem was not grown",
+                    "grew {} from {} and wrote success; the filesystem was not grown",
+                    self.grown(index),
                     Self::sizes(old, new)
                 )
             }
         };
         self.volumes[index].faults.insert(entry.fault);
         Ok(did)
+    }
+
+    /// What a growth has changed so far.
+    fn grown(&self, index: usize) -> &'static str {
+        match self.volumes[index].kind {
+            Kind::Ext4 | Kind::Xfs => "claim, volume and device",
+            Kind::Tmpfs | Kind::Fuse => "claim and volume",
+        }
     }
 
     /// Takes blocks until 4 % are left, with a file as a pod would write it.

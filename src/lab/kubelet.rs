@@ -91,7 +91,7 @@ async fn connect(socket: &Path) -> anyhow::Result<Channel> {
     endpoint
         .connect()
         .await
-        .with_context(|| format!("could not connect to {}", socket.display()))
+        .map_err(|_| anyhow!("nobody answers on {}", socket.display()))
 }
 
 async fn plugin(setup: &Setup, volume: &Volume) -> anyhow::Result<NodeClient<Channel>> {

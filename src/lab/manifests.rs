@@ -35,7 +35,7 @@ fn file_name(object: &Value) -> anyhow::Result<String> {
 
 /// An object is written as the text that people know, and must mean the same
 /// to the types of the Kubernetes API: a misspelt field does not survive them.
-fn check(object: &Value) -> anyhow::Result<()> {
+pub(crate) fn check(object: &Value) -> anyhow::Result<()> {
     match object["kind"].as_str().unwrap_or_default() {
         "Node" => survives::<core::Node>(object),
         "Pod" => survives::<core::Pod>(object),

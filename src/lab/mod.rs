@@ -31,7 +31,8 @@ mod terminal;
 mod volumes;
 mod worker;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -42,6 +43,7 @@ use args::{Args, Command, Hidden};
 /// Parses the arguments (program name first) and runs the lab to its end.
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.collect();
+    name_process(args.first());
     if let Some(program) = args.first().and_then(|name| site::Program::called(name)) {
         return program.main(args.into_iter());
     }
@@ -62,6 +64,16 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
             terminal::complain(&format!("csi-doctor-lab: {error:#}"));
             ExitCode::from(2)
         }
+    }
+}
+
+/// Started through `/proc/self/exe` a process is called `exe` in process
+/// lists; people look for it by its name.
+fn name_process(argv0: Option<&OsString>) {
+    let name = argv0.and_then(|argv0| Path::new(argv0).file_name());
+    if let Some(name) = name.and_then(|name| CString::new(name.as_bytes()).ok()) {
+        // Only a courtesy.
+        let _ = nix::sys::prctl::set_name(&name);
     }
 }
 

@@ -284,3 +284,57 @@ pub(crate) fn event(volume: &Volume, told: &Told<'_>) -> Value {
         "firstTimestamp": time(told.at), "lastTimestamp": time(told.at), "count": 1,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::manifests;
+    use crate::lab::site::Abilities;
+    use crate::lab::volumes::catalogue;
+
+    #[test]
+    fn every_object_means_the_same_to_the_types_of_the_api() {
+        let now = Timestamp::UNIX_EPOCH;
+        let abilities = Abilities {
+            loops: Ok(()),
+            xfs: Ok(()),
+            fuse: Ok(()),
+        };
+        let (mut volumes, _) = catalogue(&abilities, now);
+        volumes[0].allocated = Some(1);
+        volumes[0].allocated_status = Some("NodeResizePending");
+        volumes[0].pre_resize = Some(1);
+        volumes[0].conditions = vec![Condition {
+            name: "FileSystemResizePending",
+            since: now,
+            message: String::new(),
+        }];
+        let registered = [Registered {
+            driver: volumes[0].driver.name,
+            node_id: NODE.to_owned(),
+            limit: Some(16),
+        }];
+        let told = Told {
+            about: About::Claim,
+            by: "kubelet".to_owned(),
+            warning: true,
+            reason: "Because",
+            message: "of this".to_owned(),
+            at: now,
+        };
+        for object in [
+            node(&volumes, &registered, now),
+            csi_node(&registered, now),
+            csi_driver(volumes[0].driver, now),
+            storage_class(volumes[0].driver, now),
+            claim(&volumes[0]),
+            claim(&volumes[1]),
+            persistent_volume(&volumes[0]),
+            pod(&volumes[0]),
+            attachment(&volumes[0]),
+            event(&volumes[0], &told),
+        ] {
+            manifests::check(&object).unwrap();
+        }
+    }
+}

@@ -18,6 +18,7 @@ pub mod sizes;
 pub mod stage;
 pub mod view;
 pub mod volume;
+pub mod way;
 
 #[doc(hidden)]
 pub mod sample;

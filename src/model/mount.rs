@@ -106,7 +106,6 @@ impl Usage {
 }
 
 /// Whole percent, rounded up as `df` does; 0 of nothing.
-#[expect(clippy::cast_possible_truncation, reason = "at most 100")]
 fn percent(part: u64, whole: u64) -> u8 {
     if whole == 0 {
         return 0;

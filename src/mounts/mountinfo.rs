@@ -161,10 +161,6 @@ fn excerpt(line: &[u8]) -> String {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::needless_raw_string_hashes,
-    reason = "the goldens' library writes them so"
-)]
 mod tests {
     use std::fmt::Write;
 

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 
 use crate::model::finding::{Finding, State};
 use crate::model::mount::Mount;
-use crate::model::names::HostPath;
+use crate::model::names::{HostPath, NodeName};
 use crate::model::observed::Observed;
 use crate::model::sizes::{Bytes, Sizes};
 use crate::model::view::{NodeVolume, Story};
 use crate::model::volume::{Published, Volume};
-use crate::render::lists::is_about;
+use crate::render::lists::{self, is_about};
 use crate::render::table::severity_style;
 use crate::render::{age, moment};
 
@@ -78,7 +78,7 @@ pub fn story(at: Timestamp, story: &Story) -> String {
         let _ = writeln!(text, "  Stage: {stage}");
     }
     if story.places.len() > 1 {
-        let nodes: Vec<&str> = story.places.iter().map(|node| node.as_str()).collect();
+        let nodes: Vec<&str> = story.places.iter().map(NodeName::as_str).collect();
         let _ = writeln!(text, "  Seen on: {}", nodes.join(", "));
     }
     if let Some(by) = &story.silenced {
@@ -212,49 +212,36 @@ fn ladder(sizes: &Sizes) -> String {
         .filesystem
         .as_ref()
         .map(|size| size.map(|size| size.at_least));
-    let shown = match &sizes.filesystem {
-        Observed::Known(Some(size)) => size.to_string(),
-        other => other
-            .as_ref()
-            .map(|_| "-")
-            .known()
-            .map_or_else(|| "?".to_owned(), |dash| (*dash).to_owned()),
-    };
-    let steps: [(&str, Observed<Option<Bytes>>, Option<String>); 7] = [
-        ("claim's request", sizes.request.clone(), None),
-        ("allocated", sizes.allocated.clone(), None),
-        ("volume's capacity", sizes.capacity.clone(), None),
-        ("block device", sizes.device.clone(), None),
-        ("filesystem", filesystem, Some(shown)),
-        ("claim's status", sizes.status.clone(), None),
-        ("driver says", sizes.driver.clone(), None),
+    let steps = [
+        ("claim's request", &sizes.request),
+        ("allocated", &sizes.allocated),
+        ("volume's capacity", &sizes.capacity),
+        ("block device", &sizes.device),
+        ("filesystem", &filesystem),
+        ("claim's status", &sizes.status),
+        ("driver says", &sizes.driver),
     ];
-    let largest = steps
-        .iter()
-        .filter_map(|(_, size, _)| *size.known()?)
-        .max()
-        .unwrap_or_default();
-    let rows: Vec<(&str, String, String)> = steps
-        .into_iter()
-        .map(|(name, size, shown)| {
-            let shown = shown.unwrap_or_else(|| crate::render::lists::size(&size));
-            let bar = match &size {
-                Observed::Known(Some(size)) => bar(*size, largest),
-                Observed::Known(None) => "there is none".to_owned(),
-                Observed::Unknown(gap) => gap.to_string(),
-            };
-            (name, shown, bar)
-        })
-        .collect();
+    let known = steps.iter().filter_map(|(_, size)| *size.known()?);
+    let largest = known.max().unwrap_or_default();
+    let rows = steps.map(|(name, size)| {
+        let shown = match &sizes.filesystem {
+            Observed::Known(Some(range)) if name == "filesystem" => range.to_string(),
+            _ => lists::size(size),
+        };
+        let bar = match size {
+            Observed::Known(Some(size)) => bar(*size, largest),
+            Observed::Known(None) => "there is none".to_owned(),
+            Observed::Unknown(gap) => gap.to_string(),
+        };
+        (name, shown, bar)
+    });
     let width = rows
         .iter()
         .map(|(_, shown, _)| shown.len())
         .max()
         .unwrap_or(0);
-    let line = |(name, shown, bar): (&str, String, String)| {
-        format!("  {name:<17}  {shown:>width$}  {bar}\n")
-    };
-    rows.into_iter().map(line).collect()
+    let lines = rows.map(|(name, shown, bar)| format!("  {name:<17}  {shown:>width$}  {bar}\n"));
+    lines.concat()
 }
 
 fn bar(size: Bytes, largest: Bytes) -> String {

@@ -7,6 +7,7 @@ use crate::model::finding::{Object, Subject};
 use crate::model::names::NodeName;
 use crate::model::observed::Observed;
 use crate::model::sizes::Bytes;
+use crate::model::stage::Stage;
 use crate::model::view::{NodeStatus, NodeVolume, Story};
 use crate::render::age;
 use crate::render::table::{Cell, table};
@@ -30,7 +31,7 @@ pub fn findings(at: Timestamp, stories: &[Story], wide: bool) -> String {
     });
     let heads = ["SEVERITY", "CODE", "OBJECT", "NODE", "STATE", "AGE"];
     if !wide {
-        return table(heads, rows.collect());
+        return table(heads, &rows.collect::<Vec<_>>());
     }
     let [severity, code, object, node, state, seen] = heads;
     let heads = [
@@ -39,7 +40,7 @@ pub fn findings(at: Timestamp, stories: &[Story], wide: bool) -> String {
     let rows = rows
         .zip(stories)
         .map(|([severity, code, object, node, state, seen], story)| {
-            let stage = story.finding.stage.map_or("-", |stage| stage.as_str());
+            let step = story.finding.stage.map_or("-", Stage::as_str);
             let message = story.finding.problem.message.as_str();
             [
                 severity,
@@ -48,11 +49,11 @@ pub fn findings(at: Timestamp, stories: &[Story], wide: bool) -> String {
                 node,
                 state,
                 seen,
-                stage.into(),
+                step.into(),
                 message.into(),
             ]
         });
-    table(heads, rows.collect())
+    table(heads, &rows.collect::<Vec<_>>())
 }
 
 /// The nodes of a story.
@@ -109,7 +110,7 @@ pub fn volumes(volumes: &[NodeVolume], stories: &[Story]) -> String {
         "USE%",
         "FINDINGS",
     ];
-    table(heads, rows.collect())
+    table(heads, &rows.collect::<Vec<_>>())
 }
 
 /// Whether a story, or what it explains, is about this object on this node.
@@ -160,7 +161,7 @@ pub fn nodes(at: Timestamp, nodes: &[NodeStatus]) -> String {
         "GAPS",
         "VERSION",
     ];
-    table(heads, rows.collect())
+    table(heads, &rows.collect::<Vec<_>>())
 }
 
 /// The drivers of all nodes, one line each.
@@ -186,7 +187,7 @@ pub fn drivers(nodes: &[NodeStatus]) -> String {
     });
     table(
         ["DRIVER", "NODE", "ANSWERS", "VERSION", "EXPECTED BY"],
-        rows.collect(),
+        &rows.collect::<Vec<_>>(),
     )
 }
 

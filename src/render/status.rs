@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
+use crate::model::names::NodeName;
 use crate::model::view::{RuleCount, Summary};
 use crate::render::moment;
 use crate::render::table::table;
@@ -19,11 +20,7 @@ pub fn status(at: Timestamp, summary: &Summary) -> String {
         if summary.nodes_silent.is_empty() {
             String::new()
         } else {
-            let names: Vec<&str> = summary
-                .nodes_silent
-                .iter()
-                .map(|node| node.as_str())
-                .collect();
+            let names: Vec<&str> = summary.nodes_silent.iter().map(NodeName::as_str).collect();
             format!(", {} silent: {}", names.len(), names.join(", "))
         }
     );
@@ -59,5 +56,8 @@ fn rules(rules: &[RuleCount]) -> String {
             rule.unknown.to_string().into(),
         ]
     });
-    table(["RULE", "OK", "PROBLEM", "UNKNOWN"], rows.collect())
+    table(
+        ["RULE", "OK", "PROBLEM", "UNKNOWN"],
+        &rows.collect::<Vec<_>>(),
+    )
 }

@@ -56,16 +56,16 @@ pub(super) fn severity_style(severity: Severity) -> Style {
 }
 
 /// A table of these rows.
-pub(super) fn table<const N: usize>(heads: [&str; N], rows: Vec<[Cell; N]>) -> String {
+pub(super) fn table<const N: usize>(heads: [&str; N], rows: &[[Cell; N]]) -> String {
     let mut widths = heads.map(|head| head.chars().count());
-    for row in &rows {
+    for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.text.chars().count());
         }
     }
     let mut text = String::new();
     line(&mut text, &widths, &heads.map(Cell::from));
-    for row in &rows {
+    for row in rows {
         line(&mut text, &widths, row);
     }
     text

@@ -36,6 +36,7 @@ rules! {
     node_expansion_failed,
     node_expansion_pending,
     resizer_missing,
+    stale_mount,
     unexpected_read_only,
     volume_not_mounted,
 }

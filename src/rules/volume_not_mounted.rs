@@ -33,8 +33,8 @@ fn check(node: &NodeFacts, verdicts: &mut Verdicts) {
         for published in &volume.published {
             let subject = volume.subject(&node.node);
             match (&published.mount, &published.state) {
-                (Observed::Known(Some(_)), _) => verdicts.ok(subject),
-                (_, Observed::Known(PodState::Starting | PodState::Ending | PodState::Done)) => verdicts.ok(subject),
+                (Observed::Known(Some(_)), _)
+                | (_, Observed::Known(PodState::Starting | PodState::Ending | PodState::Done)) => verdicts.ok(subject),
                 (Observed::Unknown(gap), _) | (_, Observed::Unknown(gap)) => verdicts.unknown(subject, gap),
                 (Observed::Known(None), Observed::Known(PodState::Running)) => {
                     verdicts.problem(subject, problem(&node.node, volume, published));

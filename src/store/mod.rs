@@ -3,6 +3,7 @@
 //! One thread writes, and many reports share one commit. It stores what it is given; it knows no
 //! rule, no folding and no network.
 
+mod schema;
 mod sqlite;
 
 use std::collections::BTreeMap;

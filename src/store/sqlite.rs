@@ -8,42 +8,9 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 
 use crate::history::{Change, ChangeKind};
 use crate::model::finding::Finding;
+use crate::store::schema::{APPLICATION, MIGRATIONS, SCAN_FORM, known_version};
 use crate::store::{Batch, Error, Kept, KeptScan, Location};
 use crate::wire;
-
-/// `csid`, in the header of the file: whose it is.
-const APPLICATION: i32 = 0x6373_6964;
-
-/// Steps from one form to the next, in order; the number of the form is how many were taken. Never
-/// changed once released, only added to.
-const MIGRATIONS: [&str; 1] = ["
-    CREATE TABLE findings (
-        source  TEXT NOT NULL,
-        code    TEXT NOT NULL,
-        subject BLOB NOT NULL, -- csidoctor.v1.Subject
-        finding BLOB NOT NULL, -- csidoctor.v1.Finding
-        PRIMARY KEY (source, code, subject)
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE changes (
-        id      INTEGER PRIMARY KEY,
-        at_ns   INTEGER NOT NULL,
-        source  TEXT NOT NULL,
-        code    TEXT NOT NULL,
-        subject BLOB NOT NULL,
-        kind    TEXT NOT NULL, -- opened, unconfirmed, confirmed, resolved
-        finding BLOB NOT NULL  -- as it was after the change
-    ) STRICT;
-    CREATE INDEX changes_by_time ON changes (at_ns);
-    CREATE TABLE scans (
-        node        TEXT PRIMARY KEY,
-        received_ns INTEGER NOT NULL,
-        form        INTEGER NOT NULL,
-        scan        BLOB NOT NULL -- csidoctor.v1.Scan
-    ) STRICT, WITHOUT ROWID;
-"];
-
-/// The form of scans that is still read. They are a cache: others are dropped.
-const SCAN_FORM: i64 = 1;
 
 /// How long the changes of a finding are kept.
 const RETENTION: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -241,10 +208,6 @@ impl Database {
     }
 }
 
-fn known_version() -> i32 {
-    i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX)
-}
-
 fn put(connection: &Connection, source: &str, finding: &Finding) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
@@ -321,5 +284,105 @@ fn refused(path: &Path, source: rusqlite::Error) -> Error {
         },
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::InUse { path },
         _ => Error::Open { path, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::finding::{Code, Key, Object, Problem, Severity, State, Subject};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn finding(number: usize) -> Finding {
+        Finding {
+            key: Key {
+                code: Code(format!("Sick{number}")),
+                subject: Subject {
+                    object: Object::Driver("d".into()),
+                    node: None,
+                },
+            },
+            severity: Severity::Info,
+            stage: None,
+            state: State::Open,
+            first_seen: at(0),
+            opened: Some(at(0)),
+            last_confirmed: at(0),
+            problem: Problem::new("x".repeat(1000)),
+        }
+    }
+
+    fn opened(second: i64, numbers: std::ops::Range<usize>) -> Batch {
+        Batch {
+            source: "n".to_owned(),
+            at: at(second),
+            changes: numbers
+                .map(|number| Change {
+                    kind: ChangeKind::Opened,
+                    finding: finding(number),
+                })
+                .collect(),
+            whole: None,
+            scan: None,
+        }
+    }
+
+    fn count(database: &Database, table: &str) -> i32 {
+        database
+            .ask(&format!("SELECT count(*) FROM {table}"))
+            .unwrap()
+    }
+
+    #[test]
+    fn a_full_disk_loses_the_group_and_takes_the_whole_later() {
+        let mut database = Database::open(&Location::Memory).unwrap();
+        database.write(&[opened(0, 0..2)]).unwrap();
+        database.pragma("max_page_count", "20").unwrap();
+        let error = database.write(&[opened(1, 2..200)]).unwrap_err();
+        assert_eq!(error.sqlite_error_code(), Some(ErrorCode::DiskFull));
+        assert_eq!(count(&database, "findings"), 2);
+
+        database.pragma("max_page_count", "10000").unwrap();
+        let whole = Batch {
+            whole: Some((100..150).map(finding).collect()),
+            ..opened(2, 0..0)
+        };
+        database.write(&[whole]).unwrap();
+        assert_eq!(count(&database, "findings"), 50);
+        assert_eq!(database.kept().unwrap().findings["n"].len(), 50);
+    }
+
+    #[test]
+    fn the_past_is_forgotten_after_its_time() {
+        let mut database = Database::open(&Location::Memory).unwrap();
+        database.write(&[opened(0, 0..10)]).unwrap();
+        let later = RETENTION.as_secs() + 1;
+        // Old changes are looked for once in a thousand.
+        database.write(&[opened(later, 0..1000)]).unwrap();
+        assert_eq!(count(&database, "changes"), 1010);
+        database.write(&[opened(later, 0..1)]).unwrap();
+        assert_eq!(count(&database, "changes"), 1001);
+    }
+
+    #[test]
+    fn a_scan_of_a_form_that_is_no_longer_read_is_dropped() {
+        let mut database = Database::open(&Location::Memory).unwrap();
+        let scan = KeptScan {
+            node: "n".to_owned(),
+            received: at(0),
+            bytes: vec![1],
+        };
+        let batch = Batch {
+            scan: Some(scan),
+            ..opened(0, 0..0)
+        };
+        database.write(&[batch]).unwrap();
+        let connection = &database.connection;
+        connection.execute("UPDATE scans SET form = 0", []).unwrap();
+        database.prepare().unwrap();
+        assert_eq!(count(&database, "scans"), 0);
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use csi_doctor::csi::Plugins;
+use csi_doctor::csi::sockets::find_sockets;
 use csi_doctor::model::names::HostPath;
 use csi_doctor::model::observed::{Listing, Observed, Why};
 use csi_doctor::model::seen::PluginSeen;
@@ -183,6 +184,59 @@ async fn a_plugin_that_comes_back_is_known_again() {
     assert!(!known().await);
     let _served = serve_plugin(&host.kubelet(), "disk", &manner);
     assert!(known().await);
+}
+
+#[tokio::test]
+async fn a_silent_plugin_that_wakes_is_known_again() {
+    let host = Host::new();
+    let plugins = host.plugins(SHORT);
+    let manner = Manner::of("disk.example.com");
+    manner.never.store(true, Ordering::SeqCst);
+    let _served = serve_plugin(&host.kubelet(), "disk", &manner);
+    let mut since = Vec::new();
+    for _ in 0..2 {
+        let seen = plugins.identify(&"/k".into()).await;
+        let gap = seen.items[0].plugin.gap().unwrap();
+        assert_eq!(gap.why, Why::TimedOut);
+        since.push(gap.since.unwrap());
+    }
+    assert_eq!(since[0], since[1], "it is silent since the first time");
+    manner.never.store(false, Ordering::SeqCst);
+    let seen = plugins.identify(&"/k".into()).await;
+    assert_eq!(seen.items[0].name, "disk.example.com".into());
+    assert!(seen.items[0].plugin.known().is_some());
+}
+
+#[test]
+fn sockets_are_found_where_the_kubelet_looks() {
+    let host = Host::new();
+    let kubelet = host.kubelet();
+    leave_stale(&registrar_socket(&kubelet, "disk.example.com"));
+    leave_stale(&kubelet.join("plugins_registry/other.sock"));
+    leave_stale(&kubelet.join("plugins_registry/.hidden-reg.sock"));
+    leave_stale(&kubelet.join("plugins_registry/nested/deep-reg.sock"));
+    leave_stale(&plugin_socket(&kubelet, "disk"));
+    leave_stale(&kubelet.join("plugins/disk/admin.sock"));
+    std::fs::create_dir(kubelet.join("plugins/file")).unwrap();
+    std::fs::write(kubelet.join("plugins/file/csi.sock"), "no socket").unwrap();
+    let found = find_sockets(host.0.path(), &"/k".into());
+    let shown: Vec<String> = found
+        .items
+        .iter()
+        .map(|socket| {
+            format!(
+                "{:?} {} at {}",
+                socket.kind, socket.driver_hint, socket.path
+            )
+        })
+        .collect();
+    assert!(found.is_complete());
+    expect![[r#"
+        Registration disk.example.com at /k/plugins_registry/disk.example.com-reg.sock
+        Registration deep at /k/plugins_registry/nested/deep-reg.sock
+        Registration other at /k/plugins_registry/other.sock
+        Plugin disk at /k/plugins/disk/csi.sock"#]]
+    .assert_eq(&shown.join("\n"));
 }
 
 #[tokio::test]

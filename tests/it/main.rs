@@ -2,16 +2,16 @@
 
 #![allow(
     clippy::unwrap_used,
-    reason = "in a test a failed step is a failed test"
-)]
-#![allow(
-    clippy::needless_raw_string_hashes,
-    reason = "the goldens' library writes them so"
+    reason = "in a test a failed step is a failed test; the lint knows tests, and not the functions that they share"
 )]
 
+mod collector;
 mod csi;
+mod killed;
 mod kubernetes;
 mod mounts;
 mod scenarios;
+mod store;
 mod support;
 mod tidy;
+mod wire;

@@ -317,6 +317,7 @@ fn codes_are_never_renamed_or_reused() {
         NodeExpansionFailed
         NodeExpansionPending
         ResizerMissing
+        StaleMount
         UnexpectedReadOnly
         VolumeNotMounted"#]]
     .assert_eq(&codes.join("\n"));

@@ -1,10 +1,5 @@
 //! The scheduling of probes, with filesystems that do as a test says.
 
-#![allow(
-    clippy::needless_raw_string_hashes,
-    reason = "the goldens' library writes them so"
-)]
-
 use std::collections::BTreeSet as Set;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,0 +1,301 @@
+//! What is folded, and what must not be.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use expect_test::{Expect, expect};
+
+use super::*;
+use crate::model::facts::NodeFacts;
+use crate::model::finding::{Key, Problem, Resolution, Subject};
+use crate::model::sample;
+use crate::model::scan::{Origin, Scan};
+use crate::model::stage::ExpandStage;
+
+fn at() -> Timestamp {
+    "2026-11-05T12:00:00Z".parse().unwrap()
+}
+
+fn finding(code: &str, object: &Object, node: &str, stage: Option<Stage>) -> Finding {
+    Finding {
+        key: Key {
+            code: code.into(),
+            subject: Subject {
+                object: object.clone(),
+                node: Some(node.into()),
+            },
+        },
+        severity: Severity::Warning,
+        stage,
+        state: State::Open,
+        first_seen: at(),
+        opened: Some(at()),
+        last_confirmed: at(),
+        problem: Problem::new(format!("{code}.")),
+    }
+}
+
+fn settling(finding: Finding) -> Finding {
+    Finding {
+        state: State::Settling,
+        opened: None,
+        ..finding
+    }
+}
+
+fn with_severity(finding: Finding, severity: Severity) -> Finding {
+    Finding {
+        severity,
+        ..finding
+    }
+}
+
+fn claim() -> Object {
+    Object::Claim(crate::model::names::ClaimRef {
+        namespace: "shop".into(),
+        name: "data".into(),
+        uid: "u-1".into(),
+    })
+}
+
+const STAGED: Option<Stage> = Some(Stage::Mount(MountStage::Staged));
+const ANSWERS: Option<Stage> = Some(Stage::Mount(MountStage::Answers));
+const WRITABLE: Option<Stage> = Some(Stage::Mount(MountStage::Writable));
+const GROWN: Option<Stage> = Some(Stage::Expand(ExpandStage::FilesystemGrown));
+
+fn check(nodes: &[NodeView], findings: &[Finding], expected: &Expect) {
+    let view = fold(at(), nodes, findings.iter());
+    let mut text = String::new();
+    for story in &view.stories {
+        let finding = &story.finding;
+        let places: Vec<_> = story.places.iter().map(NodeName::as_str).collect();
+        let silenced = story.silenced.as_ref();
+        writeln!(
+            text,
+            "{} {} {} {} on {}{}",
+            finding.severity,
+            finding.state.as_str(),
+            finding.key.code,
+            finding.key.subject.object,
+            places.join(" "),
+            silenced.map_or(String::new(), |by| format!(", silenced by {by}"))
+        )
+        .unwrap();
+        for one in &story.explains {
+            let state = one.state.as_str();
+            writeln!(text, "  explains {} ({state})", one.key.code).unwrap();
+        }
+    }
+    expected.assert_eq(&text);
+}
+
+#[test]
+fn one_story_for_all_places() {
+    check(
+        &[],
+        &[
+            finding("StaleMount", &claim(), "n2", ANSWERS),
+            settling(finding("StaleMount", &claim(), "n3", ANSWERS)),
+            finding("StaleMount", &claim(), "n1", ANSWERS),
+            Finding {
+                state: State::Resolved {
+                    at: at(),
+                    how: Resolution::Ok,
+                },
+                ..finding("StaleMount", &claim(), "n4", ANSWERS)
+            },
+        ],
+        &expect![[r#"
+            warning open StaleMount claim shop/data on n1 n2 n3
+        "#]],
+    );
+}
+
+#[test]
+fn the_earliest_stuck_step_explains_the_later_ones() {
+    check(
+        &[],
+        &[
+            with_severity(
+                finding("Full", &claim(), "n1", WRITABLE),
+                Severity::Critical,
+            ),
+            finding("Stuck", &claim(), "n1", STAGED),
+            settling(finding("Hangs", &claim(), "n1", ANSWERS)),
+            finding("NotGrown", &claim(), "n1", GROWN),
+            finding("Hangs", &Object::Node("x".into()), "n1", ANSWERS),
+        ],
+        &expect![[r#"
+            critical open Stuck claim shop/data on n1
+              explains Hangs (settling)
+              explains Full (open)
+            warning open Hangs node x on n1
+            warning open NotGrown claim shop/data on n1
+        "#]],
+    );
+}
+
+#[test]
+fn what_may_go_by_itself_explains_nothing() {
+    check(
+        &[],
+        &[
+            finding("Full", &claim(), "n1", WRITABLE),
+            settling(finding("Stuck", &claim(), "n1", STAGED)),
+        ],
+        &expect![[r#"
+            warning open Full claim shop/data on n1
+            warning settling Stuck claim shop/data on n1
+        "#]],
+    );
+}
+
+#[test]
+fn a_step_stuck_elsewhere_explains_nothing() {
+    check(
+        &[],
+        &[
+            finding("Full", &claim(), "n1", WRITABLE),
+            finding("Stuck", &claim(), "n2", STAGED),
+        ],
+        &expect![[r#"
+            warning open Full claim shop/data on n1
+            warning open Stuck claim shop/data on n2
+        "#]],
+    );
+}
+
+/// The healthy node with this annotation on its first claim, and that claim.
+fn annotated(annotation: &str) -> (NodeView, Object) {
+    let facts = sample::degraded(|volume| {
+        let claim = volume.claim.as_mut().unwrap();
+        claim.silence = Some(annotation.to_owned());
+    });
+    let object = facts.volumes.items[0].object();
+    (view_of(facts), object)
+}
+
+fn view_of(facts: NodeFacts) -> NodeView {
+    NodeView {
+        name: facts.node.clone(),
+        heard: at(),
+        silent: false,
+        scan: Arc::new(Scan {
+            origin: Origin {
+                instance: "a".into(),
+                sequence: 1,
+            },
+            version: "0".into(),
+            interval: Duration::from_mins(1),
+            took: Duration::ZERO,
+            facts,
+            verdicts: Vec::new(),
+        }),
+    }
+}
+
+fn silence(annotation: &str, expected: &Expect) {
+    let (view, claim) = annotated(annotation);
+    let node = view.name.as_str().to_owned();
+    check(
+        &[view],
+        &[
+            finding("Stuck", &claim, &node, STAGED),
+            finding("Full", &claim, &node, WRITABLE),
+        ],
+        expected,
+    );
+}
+
+#[test]
+fn silenced_is_shown_last_and_hides_nothing() {
+    silence(
+        "Stuck",
+        &expect![[r#"
+        warning open Full claim shop/orders-db on node-1
+        warning open Stuck claim shop/orders-db on node-1, silenced by the annotation of claim shop/orders-db
+    "#]],
+    );
+    silence(
+        "Stuck,Full",
+        &expect![[r#"
+        warning open Full claim shop/orders-db on node-1, silenced by the annotation of claim shop/orders-db
+        warning open Stuck claim shop/orders-db on node-1, silenced by the annotation of claim shop/orders-db
+    "#]],
+    );
+    silence(
+        "Elsewhere",
+        &expect![[r#"
+        warning open Stuck claim shop/orders-db on node-1
+          explains Full (open)
+    "#]],
+    );
+}
+
+#[test]
+fn silence_ends() {
+    silence(
+        "Stuck@2026-11-05",
+        &expect![[r#"
+        warning open Full claim shop/orders-db on node-1
+        warning open Stuck claim shop/orders-db on node-1, silenced by the annotation of claim shop/orders-db, until 2026-11-05
+    "#]],
+    );
+    silence(
+        "Stuck@2026-11-04",
+        &expect![[r#"
+        warning open Stuck claim shop/orders-db on node-1
+          explains Full (open)
+    "#]],
+    );
+    silence(
+        "Stuck@someday",
+        &expect![[r#"
+        warning open Stuck claim shop/orders-db on node-1
+          explains Full (open)
+    "#]],
+    );
+    silence(
+        "Stuck, Full @2026-12-31",
+        &expect![[r#"
+        warning open Full claim shop/orders-db on node-1, silenced by the annotation of claim shop/orders-db, until 2026-12-31
+        warning open Stuck claim shop/orders-db on node-1, silenced by the annotation of claim shop/orders-db, until 2026-12-31
+    "#]],
+    );
+    silence(
+        "Stuck@2026-12-31,Full@2026-01-01",
+        &expect![[r#"
+        warning open Full claim shop/orders-db on node-1
+        warning open Stuck claim shop/orders-db on node-1, silenced by the annotation of claim shop/orders-db, until 2026-12-31
+    "#]],
+    );
+}
+
+#[test]
+fn an_absent_driver_explains_only_what_rests_on_its_answers() {
+    let view = view_of(sample::node());
+    let volume = view.scan.facts.volumes.items[0].clone();
+    let node = view.name.as_str().to_owned();
+    let mut asked = finding("Abnormal", &volume.object(), &node, ANSWERS);
+    asked.problem = asked
+        .problem
+        .because("condition", "-", "NodeGetVolumeStats");
+    let mut seen = finding("Stale", &volume.object(), &node, ANSWERS);
+    seen.problem = seen.problem.because("statfs", "ESTALE", "the kernel");
+    let driver = finding(
+        "DriverUnreachable",
+        &Object::Driver(volume.driver),
+        &node,
+        Some(Stage::Mount(MountStage::DriverRegistered)),
+    );
+    check(
+        &[view],
+        &[asked, seen, driver],
+        &expect![[r#"
+        warning open DriverUnreachable driver disk.example.com on node-1
+          explains Abnormal (open)
+        warning open Stale claim shop/orders-db on node-1
+    "#]],
+    );
+}

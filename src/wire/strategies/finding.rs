@@ -1,0 +1,142 @@
+//! Generated verdicts, findings and stories.
+
+use proptest::option;
+use proptest::prelude::*;
+
+use crate::model::finding::{
+    Evidence, Finding, Key, NextStep, Object, Problem, Resolution, RuleVerdicts, Severity, State,
+    Subject,
+};
+use crate::model::names::NodeName;
+use crate::model::stage::Stage;
+use crate::model::view::Story;
+use crate::wire::strategies::{claim_ref, few, gap, millis, name, pod_ref, text, time};
+
+pub(super) fn object() -> impl Strategy<Value = Object> {
+    prop_oneof![
+        claim_ref().prop_map(Object::Claim),
+        pod_ref().prop_map(Object::Pod),
+        (name(), name()).prop_map(|(name, uid)| Object::PersistentVolume(name.into(), uid.into())),
+        name().prop_map(|name| Object::Driver(name.into())),
+        name().prop_map(|name| Object::Node(name.into())),
+    ]
+}
+
+fn subject() -> impl Strategy<Value = Subject> {
+    (object(), option::of(name())).prop_map(|(object, node)| Subject {
+        object,
+        node: node.map(Into::into),
+    })
+}
+
+fn severity() -> impl Strategy<Value = Severity> {
+    prop::sample::select(vec![Severity::Info, Severity::Warning, Severity::Critical])
+}
+
+fn stage() -> impl Strategy<Value = Stage> {
+    prop::sample::select(Stage::ALL.to_vec())
+}
+
+fn problem() -> impl Strategy<Value = Problem> {
+    let evidence = [text(), text(), text()].prop_map(|[fact, value, source]| Evidence {
+        fact,
+        value,
+        source,
+    });
+    let step = (text(), option::of(text())).prop_map(|(what, command)| NextStep { what, command });
+    (
+        text(),
+        few(evidence),
+        option::of(time()),
+        few(step),
+        few(object()),
+        option::of(severity()),
+    )
+        .prop_map(
+            |(message, evidence, since, next, related, severity)| Problem {
+                message,
+                evidence,
+                since,
+                next,
+                related,
+                severity,
+            },
+        )
+}
+
+pub(super) fn verdicts() -> impl Strategy<Value = RuleVerdicts> {
+    (
+        (
+            name(),
+            severity(),
+            option::of(stage()),
+            millis(),
+            any::<u32>(),
+        ),
+        few((subject(), problem())),
+        few((subject(), gap())),
+        few(gap()),
+    )
+        .prop_map(|(first, problems, unknowns, gaps)| {
+            let (code, severity, stage, grace, ok) = first;
+            RuleVerdicts {
+                code: code.as_str().into(),
+                severity,
+                stage,
+                grace,
+                ok,
+                problems,
+                unknowns,
+                gaps,
+            }
+        })
+}
+
+fn state() -> impl Strategy<Value = State> {
+    prop_oneof![
+        Just(State::Settling),
+        Just(State::Open),
+        (time(), text()).prop_map(|(since, why)| State::Unconfirmed { since, why }),
+        (
+            time(),
+            prop::sample::select(vec![Resolution::Ok, Resolution::SubjectGone])
+        )
+            .prop_map(|(at, how)| State::Resolved { at, how }),
+    ]
+}
+
+fn finding() -> impl Strategy<Value = Finding> {
+    (
+        (name(), subject(), severity(), option::of(stage()), state()),
+        (time(), option::of(time()), time()),
+        problem(),
+    )
+        .prop_map(|(first, times, problem)| {
+            let (code, subject, severity, step, state) = first;
+            let (first_seen, opened, last_confirmed) = times;
+            Finding {
+                key: Key {
+                    code: code.as_str().into(),
+                    subject,
+                },
+                severity,
+                stage: step,
+                state,
+                first_seen,
+                opened,
+                last_confirmed,
+                problem,
+            }
+        })
+}
+
+pub(crate) fn story() -> impl Strategy<Value = Story> {
+    (finding(), few(name()), few(finding()), option::of(text())).prop_map(
+        |(finding, places, explains, silenced)| Story {
+            finding,
+            places: places.into_iter().map(NodeName).collect(),
+            explains,
+            silenced,
+        },
+    )
+}

@@ -1,0 +1,168 @@
+//! The collector's own process, killed in the middle of intake: what was acknowledged is kept.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use csi_doctor::grpc::client::{Collector, FindingFilter};
+use csi_doctor::model::facts::{NodeFacts, Thresholds};
+use csi_doctor::model::finding::{Object, Problem, RuleVerdicts, Severity, State, Subject};
+use csi_doctor::model::observed::Listing;
+use csi_doctor::model::scan::{Origin, Scan};
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+const NODES: usize = 20;
+const KILLS: usize = 10;
+
+/// The process, killed when it is dropped.
+struct Process {
+    child: Child,
+    address: String,
+}
+
+impl Process {
+    fn start(store: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_csi-doctor-collector"))
+            .args(["--listen", "127.0.0.1:0", "--store"])
+            .arg(store)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = lines.next().unwrap().unwrap();
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let address = line["address"].as_str().unwrap().to_owned();
+        // Somebody must read on, or the process would wait for room in the pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+fn scan(node: usize, sequence: u64) -> Scan {
+    let name = format!("node-{node}");
+    let subject = Subject {
+        object: Object::Driver("d".into()),
+        node: Some(name.as_str().into()),
+    };
+    Scan {
+        origin: Origin {
+            instance: "life".into(),
+            sequence,
+        },
+        version: "0".into(),
+        interval: Duration::from_hours(1),
+        took: Duration::ZERO,
+        facts: NodeFacts {
+            node: name.into(),
+            observed_at: Timestamp::UNIX_EPOCH,
+            thresholds: Thresholds::DEFAULT,
+            volumes: Listing::default(),
+            drivers: Listing::default(),
+            gaps: Vec::new(),
+        },
+        verdicts: vec![RuleVerdicts {
+            // One code a node: each is a story of its own.
+            code: format!("Sick{node}").as_str().into(),
+            severity: Severity::Warning,
+            stage: None,
+            grace: Duration::ZERO,
+            ok: 0,
+            problems: vec![(subject, Problem::new(format!("Sick at scan {sequence}.")))],
+            unknowns: Vec::new(),
+            gaps: Vec::new(),
+        }],
+    }
+}
+
+/// Reports without end until the collector is gone; the last sequence that was acknowledged.
+async fn report(
+    address: String,
+    node: usize,
+    before: u64,
+    begins: mpsc::Sender<()>,
+) -> (usize, u64) {
+    let mut begins = Some(begins);
+    let mut reporter = Collector::at(&address).unwrap().reporter();
+    let mut acknowledged = before;
+    // What was lost with the kill may have been counted: the agent goes on beyond it.
+    for sequence in before + 2.. {
+        if reporter.report(&scan(node, sequence)).await.is_err() {
+            break;
+        }
+        acknowledged = sequence;
+        // The first acknowledgement is told by letting go.
+        begins = None;
+    }
+    drop(begins);
+    (node, acknowledged)
+}
+
+/// What is kept: by code, the scan that was last heard and when the finding was first seen.
+async fn kept(address: &str) -> BTreeMap<String, (u64, Timestamp)> {
+    let mut reader = Collector::at(address).unwrap().reader();
+    let listed = reader.findings(&FindingFilter::default()).await.unwrap();
+    listed
+        .items
+        .into_iter()
+        .map(|story| {
+            let finding = story.finding;
+            assert_eq!(finding.state, State::Open);
+            let words = finding.problem.message.trim_end_matches('.').to_owned();
+            let sequence = words.rsplit(' ').next().unwrap().parse().unwrap();
+            (finding.key.code.0, (sequence, finding.first_seen))
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store.db");
+    let mut acknowledged = [0; NODES];
+    let mut first_seen: BTreeMap<String, Timestamp> = BTreeMap::new();
+    for _ in 0..KILLS {
+        let process = Process::start(&store);
+        let mut agents = JoinSet::new();
+        let (begins, mut begun) = mpsc::channel(1);
+        for (node, last) in acknowledged.iter().enumerate() {
+            agents.spawn(report(process.address.clone(), node, *last, begins.clone()));
+        }
+        drop(begins);
+        // Every agent is in the middle of it.
+        let all = async { while begun.recv().await.is_some() {} };
+        tokio::time::timeout(Duration::from_secs(30), all)
+            .await
+            .unwrap();
+        drop(process);
+        while let Some(agent) = agents.join_next().await {
+            let (node, last) = agent.unwrap();
+            acknowledged[node] = last;
+        }
+
+        let process = Process::start(&store);
+        let kept = kept(&process.address).await;
+        for (node, last) in acknowledged.iter().enumerate() {
+            assert!(*last > 0, "node {node} was never acknowledged");
+            // A scan may be kept whose acknowledgement did not arrive; never the other way round.
+            let (sequence, seen) = kept[&format!("Sick{node}")];
+            assert!(
+                sequence >= *last,
+                "node {node}: {sequence} is kept of {last}"
+            );
+            let first = first_seen.entry(format!("Sick{node}")).or_insert(seen);
+            assert_eq!(*first, seen, "node {node}");
+        }
+        assert_eq!(kept.len(), NODES);
+    }
+}
