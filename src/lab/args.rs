@@ -120,10 +120,10 @@ pub(crate) struct Expand {
     /// The last step to take; `heal` lets it go on
     #[arg(long, value_enum, default_value_t = Step::FilesystemGrown)]
     pub(crate) until: Step,
-    /// How the driver's controller behaves: well, lie, hang, offline, or a gRPC code as OutOfRange
+    /// How the driver's controller behaves: well, lie, hang, offline, or a gRPC code such as Unavailable
     #[arg(long, default_value = "well", value_name = "MANNER")]
     pub(crate) controller: Manner,
-    /// How the driver behaves on the node: well, lie, hang, offline, or a gRPC code as Internal
+    /// How the driver behaves on the node: well, lie, hang, offline, or a gRPC code such as Internal
     #[arg(long, default_value = "well", value_name = "MANNER")]
     pub(crate) node: Manner,
 }

@@ -159,9 +159,11 @@ impl Abilities {
         let btrfs = loops
             .clone()
             .and_then(|()| installed("mkfs.btrfs"))
-            .and_then(|()| match known.contains("btrfs") {
-                true => Ok(()),
-                false => Err("the kernel has no btrfs".to_owned()),
+            .and_then(|()| {
+                let there = known.contains("btrfs");
+                there
+                    .then_some(())
+                    .ok_or_else(|| "the kernel has no btrfs".to_owned())
             });
         let xfs = loops.clone().and_then(|()| installed("mkfs.xfs"));
         Self {

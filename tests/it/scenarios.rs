@@ -104,7 +104,8 @@ impl Situation {
         );
         gaps.sort();
         gaps.dedup();
-        let mut text: String = gaps.iter().map(|gap| format!("gap: {gap}\n")).collect();
+        let mut text = String::new();
+        text.extend(gaps.iter().map(|gap| format!("gap: {gap}\n")));
         let ill = verdicts
             .iter()
             .filter(|rule| !(rule.problems.is_empty() && rule.unknowns.is_empty()));

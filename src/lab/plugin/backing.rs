@@ -75,12 +75,13 @@ impl Backend {
     /// Lets a driver say that it expands only what nobody uses, or no more.
     pub(crate) fn offline(&self, driver: &str, offline: bool) -> anyhow::Result<()> {
         let path = self.offline_path(driver);
-        let done = match offline {
-            true => std::fs::write(&path, ""),
-            false => match std::fs::remove_file(&path) {
+        let done = if offline {
+            std::fs::write(&path, "")
+        } else {
+            match std::fs::remove_file(&path) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
                 done => done,
-            },
+            }
         };
         done.with_context(|| format!("could not change {}", path.display()))
     }
