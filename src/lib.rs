@@ -13,7 +13,7 @@
 //!         rules  stages  history  fold                      (1b: never each other, pure)
 //!                  │
 //!                  ▼
-//!         expansion  join  render  wire                     (1a: never each other, pure)
+//!         causes  expansion  join  render  wire             (1a: never each other, pure)
 //!                  │
 //!                  ▼
 //!               model   proto                               (0)
@@ -22,6 +22,7 @@
 pub mod model;
 pub mod proto;
 
+pub mod causes;
 pub mod expansion;
 pub mod join;
 pub mod render;

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::agent::scan::Settings;
+use crate::model::facts::Thresholds;
+use crate::model::names::HostPath;
 use crate::runtime::LogFormat;
 
 /// The node agent of csi-doctor: looks at the mounts, plugins and volumes of its node, says what
@@ -55,6 +58,21 @@ pub(super) struct NodeArgs {
     pub(super) nearly_full_percent: u8,
 }
 
+impl From<&NodeArgs> for Settings {
+    fn from(args: &NodeArgs) -> Self {
+        Self {
+            node: args.node_name.as_str().into(),
+            host_root: args.host_root.clone(),
+            kubelet: args.kubelet_dir.clone().map(HostPath::from),
+            manifests: args.manifests.clone(),
+            probe_timeout: args.probe_timeout,
+            thresholds: Thresholds {
+                nearly_full_percent: args.nearly_full_percent,
+            },
+        }
+    }
+}
+
 /// `run`.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -98,6 +116,8 @@ pub(super) enum Output {
     Table,
     /// The findings as JSON (docs/json.md).
     Json,
+    /// All that was seen of each volume, for a person; its form is no promise.
+    Facts,
 }
 
 /// A duration as people and Kubernetes write it: `30s`, `500ms`, `2m`, `1h30m`.

@@ -1,7 +1,7 @@
 //! The node agent: scans its node again and again and reports, or scans once and prints.
 
 mod args;
-mod scan;
+pub mod scan;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -11,11 +11,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser as _;
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::MissedTickBehavior;
 
 use crate::agent::args::{Cli, Command, Output, RunArgs, ScanArgs};
-use crate::agent::scan::Scanner;
+use crate::agent::scan::{Scanner, Settings};
 use crate::fold;
 use crate::grpc::client::{Collector, Reporter};
 use crate::history::{History, Statement};
@@ -27,6 +27,10 @@ use crate::runtime;
 
 /// How long after SIGTERM the last report may take.
 const LAST_REPORT: Duration = Duration::from_secs(3);
+
+/// After a round that a change woke, the next may be woken only after so many times as long as it took:
+/// mounts that come without end must not keep a core busy.
+const REST: u32 = 5;
 
 /// Parses the arguments (program name first) and runs the agent to its end.
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
@@ -51,7 +55,13 @@ async fn run(args: RunArgs) -> anyhow::Result<()> {
         .reporter();
     let (newest, unsent) = watch::channel(None);
     let reporting = tokio::spawn(report(reporter, unsent));
-    let mut scanner = Scanner::new(&args.node);
+    let mut scanner = Scanner::new(Settings::from(&args.node));
+    let woken = Arc::new(Notify::new());
+    let waker = Arc::clone(&woken);
+    if let Err(gap) = scanner.watch(move || waker.notify_one()) {
+        tracing::warn!(%gap, "no change of the mount table will be noticed before the next interval");
+    }
+    let mut rested = tokio::time::Instant::now();
     let mut ticks = tokio::time::interval(args.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tracing::info!(node = %args.node.node_name, interval = ?args.interval, collector = %args.collector, "agent started");
@@ -59,20 +69,29 @@ async fn run(args: RunArgs) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            _ = ticks.tick() => {
-                let scan = tokio::select! {
-                    () = &mut shutdown => break,
-                    scan = scanner.scan(args.interval) => scan,
-                };
-                tracing::debug!(sequence = scan.origin.sequence, took = ?scan.took, "scanned");
-                newest.send_replace(Some(Arc::new(scan)));
-            }
+            _ = ticks.tick() => {}
+            () = changed(&woken, rested) => {}
         }
+        let scan = tokio::select! {
+            () = &mut shutdown => break,
+            scan = scanner.scan(args.interval) => scan,
+        };
+        tracing::debug!(sequence = scan.origin.sequence, took = ?scan.took, "scanned");
+        rested = tokio::time::Instant::now() + scan.took * REST;
+        newest.send_replace(Some(Arc::new(scan)));
     }
     tracing::info!("agent stops");
+    // The watch ends with the scanner.
+    drop(scanner);
     drop(newest);
     let _ = tokio::time::timeout(LAST_REPORT, reporting).await;
     Ok(())
+}
+
+/// Waits for a change, and for the rest after the last round.
+async fn changed(woken: &Notify, rested: tokio::time::Instant) {
+    tokio::time::sleep_until(rested).await;
+    woken.notified().await;
 }
 
 /// Sends the newest unsent scan; what was overtaken meanwhile is not worth sending.
@@ -97,7 +116,10 @@ async fn report(mut reporter: Reporter, mut unsent: watch::Receiver<Option<Arc<S
 
 /// Scans once and prints it, as the collector would show it after one report.
 async fn scan_once(args: &ScanArgs) -> ExitCode {
-    let scan = Scanner::new(&args.node).scan(Duration::from_secs(30)).await;
+    let scan = Scanner::new(Settings::from(&args.node))
+        .scan(Duration::from_secs(30))
+        .await;
+    let facts = render::facts::facts(&scan.facts);
     let view = view_of(scan);
     let text = match args.output {
         Output::Table => {
@@ -112,6 +134,7 @@ async fn scan_once(args: &ScanArgs) -> ExitCode {
             }
             text
         }
+        Output::Facts => facts,
         Output::Json => render::json::findings(view.at, &view.stories),
     };
     program::print(&text);

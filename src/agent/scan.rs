@@ -1,6 +1,9 @@
 //! One scan: gather → join → diagnose. Gathering cannot fail: what could not be seen is in the facts.
+//!
+//! While the kernel signals no change of its mount table, a round reads `statfs` and sysfs only; the
+//! table, the kubelet's directory and containers' tables are those of the last whole round.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,60 +11,102 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use jiff::Timestamp;
 
-use crate::agent::args::NodeArgs;
 use crate::csi::plugins::Plugins;
 use crate::join;
 use crate::kubernetes::manifests::Directory;
 use crate::model::facts::{NodeFacts, Thresholds};
 use crate::model::mount::Mount;
-use crate::model::names::{DriverName, HostPath, NodeName, VolumeHandle};
+use crate::model::names::{DriverName, HostPath, NodeName, Uid, VolumeHandle};
 use crate::model::objects::{Objects, PodState};
 use crate::model::observed::{Gap, Observed, Why};
 use crate::model::scan::{Origin, Scan};
-use crate::model::seen::{Answers, Filesystem, Seen};
-use crate::model::sizes::Bytes;
+use crate::model::seen::{Answers, ContainerSeen, KubeletDir, Seen};
 use crate::model::volume::{DriverStats, Volume};
 use crate::mounts::probe::{Place, Prober};
-use crate::mounts::{kubelet, mountinfo, sysfs};
+use crate::mounts::state::{Kernel, Looked};
+use crate::mounts::watch::Watch;
+use crate::mounts::{containers, kubelet, mountinfo, root};
 use crate::rules;
 
 /// So many probes may hang at once before no more are started: each holds a thread.
 const MAX_STUCK_PROBES: usize = 16;
 
-/// What outlives a scan: the probes that hang, the plugins that are left alone, files that did not change.
-pub(super) struct Scanner {
+/// After so many rounds without a signal the table is read all the same, and what the signal missed is counted.
+const SAFETY_EVERY: u32 = 20;
+
+/// Where to look, and how patiently.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The node's name.
+    pub node: NodeName,
+    /// Where the host's root directory is seen from here.
+    pub host_root: PathBuf,
+    /// The kubelet's root; found by itself when left out.
+    pub kubelet: Option<HostPath>,
+    /// A directory of Kubernetes' objects.
+    pub manifests: Option<PathBuf>,
+    /// How long a filesystem or a plugin may take to answer.
+    pub probe_timeout: Duration,
+    /// What the operator set.
+    pub thresholds: Thresholds,
+}
+
+/// What outlives a scan: the probes that hang, the plugins that are left alone, what did not change.
+pub struct Scanner {
     node: NodeName,
     host_root: PathBuf,
     kubelet: HostPath,
     thresholds: Thresholds,
     manifests: Option<Directory>,
     prober: Arc<Prober>,
+    kernel: Option<Kernel>,
+    patience: Duration,
     plugins: Plugins,
+    watch: Option<Watch>,
+    kept: Option<Kept>,
+    missed: u64,
     instance: String,
     sequence: u64,
 }
 
+/// The last whole round.
+struct Kept {
+    seen: Seen,
+    /// Joined, and nothing answered yet.
+    facts: NodeFacts,
+    /// The watch's count before the table was read.
+    changes: u64,
+    /// Rounds since then.
+    rounds: u32,
+    /// The targets whose filesystem did not answer well in the last round.
+    failing: BTreeSet<HostPath>,
+}
+
 impl Scanner {
-    /// A scanner of this node.
-    pub(super) fn new(args: &NodeArgs) -> Self {
-        let kubelet = match &args.kubelet_dir {
-            Some(dir) => HostPath::from(dir.clone()),
-            None => kubelet::discover_root(&args.host_root),
-        };
-        Self {
-            node: args.node_name.as_str().into(),
-            host_root: args.host_root.clone(),
+    /// A scanner of this node; every round of it is a whole one.
+    pub fn new(settings: Settings) -> Self {
+        let Settings {
+            node,
+            host_root,
             kubelet,
-            thresholds: Thresholds {
-                nearly_full_percent: args.nearly_full_percent,
-            },
-            manifests: args.manifests.clone().map(Directory::new),
-            prober: Arc::new(Prober::new(
-                args.host_root.clone(),
-                args.probe_timeout,
-                MAX_STUCK_PROBES,
-            )),
-            plugins: Plugins::new(args.host_root.clone(), args.probe_timeout),
+            manifests,
+            probe_timeout,
+            thresholds,
+        } = settings;
+        let prober = Prober::new(host_root.clone(), probe_timeout, MAX_STUCK_PROBES);
+        Self {
+            node,
+            kubelet: kubelet.unwrap_or_else(|| root::discover_root(&host_root)),
+            thresholds,
+            manifests: manifests.map(Directory::new),
+            prober: Arc::new(prober),
+            kernel: Some(Kernel::new(host_root.clone(), probe_timeout)),
+            patience: probe_timeout,
+            plugins: Plugins::new(host_root.clone(), probe_timeout),
+            host_root,
+            watch: None,
+            kept: None,
+            missed: 0,
             instance: format!(
                 "{}-{}",
                 Timestamp::now().as_nanosecond(),
@@ -71,8 +116,19 @@ impl Scanner {
         }
     }
 
+    /// From here on rounds are whole only when something changed; `woken` is called when it did.
+    pub fn watch(&mut self, woken: impl Fn() + Send + 'static) -> Result<(), Gap> {
+        self.watch = Some(Watch::start(&self.host_root, woken)?);
+        Ok(())
+    }
+
+    /// How often the table had changed and no signal came.
+    pub fn missed_signals(&self) -> u64 {
+        self.missed
+    }
+
     /// One scan; the next is to be expected after `interval`.
-    pub(super) async fn scan(&mut self, interval: Duration) -> Scan {
+    pub async fn scan(&mut self, interval: Duration) -> Scan {
         let begun = Instant::now();
         let facts = self.gather().await;
         let verdicts = rules::diagnose_node(&facts);
@@ -91,70 +147,175 @@ impl Scanner {
     }
 
     async fn gather(&mut self) -> NodeFacts {
-        let seen = self.see().await;
-        let mut facts = join::join(&seen);
-        let answers = self.ask(&facts).await;
+        let (facts, alarmed) = self.round(false).await;
+        if !alarmed {
+            return facts;
+        }
+        // What just broke may have changed the table without a signal: `emergency_ro` does.
+        self.round(true).await.0
+    }
+
+    /// One round; whether it saw something break with a table that was not fresh.
+    async fn round(&mut self, whole: bool) -> (NodeFacts, bool) {
+        let (mut kept, fresh) = self.see(whole).await;
+        let mut facts = kept.facts.clone();
+        let (answers, errors_rose) = self.ask(&facts).await;
+        let failing: BTreeSet<HostPath> = answers
+            .filesystems
+            .iter()
+            .filter(|(_, answer)| answer.known().is_none())
+            .map(|(target, _)| target.clone())
+            .collect();
+        let news = errors_rose || kept.failing != failing;
+        kept.failing = failing;
+        self.kept = Some(kept);
         join::answer(&mut facts, &answers);
-        facts
+        (facts, news && !fresh)
     }
 
-    /// The first round: nothing in it touches a volume.
-    async fn see(&mut self) -> Seen {
+    /// The first half: nothing in it touches a volume. What it leaves, and whether the table was read.
+    async fn see(&mut self, whole: bool) -> (Kept, bool) {
         let observed_at = Timestamp::now();
-        let objects = match &mut self.manifests {
-            Some(directory) => directory.read(),
-            None => Objects::unknown(&Gap::new(
-                Why::NotAsked,
-                "no source of Kubernetes objects is configured",
-            )),
+        let changes = self.watch.as_ref().map(Watch::changes);
+        let objects = self.objects();
+        let plugins = self.plugins.identify(&self.kubelet).await;
+        let silent = |kept: &Kept| changes == Some(kept.changes) && kept.rounds < SAFETY_EVERY;
+        let reused = self.kept.take().map(|kept| (!whole && silent(&kept), kept));
+        let (mut seen, fresh, failing) = match reused {
+            Some((true, mut kept)) => {
+                kept.rounds += 1;
+                if objects.is_none() && plugins == kept.seen.plugins {
+                    kept.facts.observed_at = observed_at;
+                    return (kept, false);
+                }
+                let containers = objects
+                    .as_ref()
+                    .map(|objects| self.containers(&kept.seen.kubelet, objects));
+                if let Some(containers) = containers {
+                    kept.seen.containers = containers;
+                }
+                let rounds = kept.rounds;
+                (kept.seen, Some((kept.changes, rounds)), kept.failing)
+            }
+            Some((false, kept)) => {
+                let table = mountinfo::read_table(&self.host_root);
+                if changes == Some(kept.changes) && table.items != kept.seen.table.items {
+                    self.missed += 1;
+                    tracing::warn!(
+                        missed = self.missed,
+                        "the mount table changed and no signal came"
+                    );
+                }
+                let objects = objects.as_ref().unwrap_or(&kept.seen.objects);
+                let (kubelet, containers) = self.look_around(objects);
+                let seen = Seen {
+                    table,
+                    kubelet,
+                    containers,
+                    ..kept.seen
+                };
+                (seen, None, kept.failing)
+            }
+            None => {
+                let unasked = Objects::unknown(&no_source());
+                let (kubelet, containers) = self.look_around(objects.as_ref().unwrap_or(&unasked));
+                let seen = Seen {
+                    node: self.node.clone(),
+                    observed_at,
+                    thresholds: self.thresholds,
+                    table: mountinfo::read_table(&self.host_root),
+                    kubelet,
+                    plugins: plugins.clone(),
+                    objects: unasked,
+                    containers,
+                };
+                (seen, None, BTreeSet::new())
+            }
         };
-        Seen {
-            node: self.node.clone(),
-            observed_at,
-            thresholds: self.thresholds,
-            plugins: self.plugins.identify(&self.kubelet).await,
-            table: mountinfo::read_table(&self.host_root),
-            kubelet: kubelet::read_kubelet_dir(&self.host_root, &self.kubelet),
-            objects,
+        seen.observed_at = observed_at;
+        seen.plugins = plugins;
+        if let Some(objects) = objects {
+            seen.objects = objects;
+        }
+        let (changes, rounds) = fresh.unwrap_or((changes.unwrap_or_default(), 0));
+        let kept = Kept {
+            facts: join::join(&seen),
+            seen,
+            changes,
+            rounds,
+            failing,
+        };
+        (kept, fresh.is_none())
+    }
+
+    /// The objects, where they are other ones than in the last round.
+    fn objects(&mut self) -> Option<Objects> {
+        match &mut self.manifests {
+            Some(directory) => directory.read_if_changed(),
+            None => None,
         }
     }
 
-    /// The second round: every volume is asked, each within its deadline.
-    async fn ask(&self, facts: &NodeFacts) -> Answers {
-        let (filesystems, stats) = tokio::join!(self.probe(facts), self.ask_drivers(facts));
-        let devices = facts
+    fn look_around(&self, objects: &Objects) -> (KubeletDir, Observed<Vec<ContainerSeen>>) {
+        let kubelet = kubelet::read_kubelet_dir(&self.host_root, &self.kubelet);
+        let containers = self.containers(&kubelet, objects);
+        (kubelet, containers)
+    }
+
+    /// What containers of pods with volumes see.
+    fn containers(&self, kubelet: &KubeletDir, objects: &Objects) -> Observed<Vec<ContainerSeen>> {
+        let here = objects.pods.items.iter();
+        let here = here.filter(|pod| pod.node.as_ref() == Some(&self.node));
+        let with_volumes = here.filter(|pod| !pod.volumes.is_empty());
+        let uids = with_volumes.map(|pod| pod.static_uid.as_ref().unwrap_or(&pod.pod.uid));
+        let on_disk = kubelet.pod_volumes.items.iter().map(|dir| &dir.pod);
+        let pods: BTreeSet<Uid> = uids.chain(on_disk).cloned().collect();
+        if pods.is_empty() {
+            return Observed::Known(Vec::new());
+        }
+        containers::read_containers(&self.host_root, &pods)
+    }
+
+    /// The second half: sysfs first, then every volume is asked, each within its deadline. Whether a
+    /// filesystem counted new errors.
+    async fn ask(&mut self, facts: &NodeFacts) -> (Answers, bool) {
+        let mounts: Vec<Mount> = facts
             .volumes
             .items
             .iter()
             .flat_map(mounted)
-            .map(|mount| (mount.target.clone(), self.device_size(mount)));
-        Answers {
-            devices: devices.collect(),
-            filesystems,
-            stats,
-        }
-    }
-
-    async fn probe(&self, facts: &NodeFacts) -> BTreeMap<HostPath, Observed<Filesystem>> {
-        let places = facts
-            .volumes
-            .items
-            .iter()
-            .flat_map(mounted)
-            .map(|mount| Place {
-                target: mount.target.clone(),
+            .cloned()
+            .collect();
+        let now = facts.observed_at;
+        let (prober, kernel) = (Arc::clone(&self.prober), self.kernel.take());
+        // Neither waits longer than its deadline; the threads that may hang are the prober's own.
+        let probing = tokio::task::spawn_blocking(move || {
+            let mut kernel = kernel;
+            let looked = kernel
+                .as_mut()
+                .map_or_else(Looked::default, |kernel| kernel.look(now, &mounts));
+            let places = mounts.into_iter().map(|mount| Place {
+                target: mount.target,
                 device: mount.device,
-                fs_type: mount.fs_type.clone(),
+                fs_type: mount.fs_type,
             });
-        let (prober, now, places) = (
-            Arc::clone(&self.prober),
-            facts.observed_at,
-            places.collect(),
-        );
-        // The prober waits no longer than its deadline; the threads that may hang are its own.
-        tokio::task::spawn_blocking(move || prober.look(now, places))
-            .await
-            .unwrap_or_default()
+            let filesystems = prober.look(now, places.collect(), &looked.suspects);
+            (kernel, looked, filesystems)
+        });
+        let (probed, stats) = tokio::join!(probing, self.ask_drivers(facts));
+        let Ok((kernel, looked, filesystems)) = probed else {
+            // It panicked: what it would have answered stays unknown, and it is made anew.
+            self.kernel = Some(Kernel::new(self.host_root.clone(), self.patience));
+            return (Answers::default(), false);
+        };
+        self.kernel = kernel;
+        let answers = Answers {
+            filesystems,
+            devices: looked.sizes,
+            states: looked.states,
+            stats,
+        };
+        (answers, looked.errors_rose)
     }
 
     async fn ask_drivers(
@@ -204,11 +365,13 @@ impl Scanner {
             (_, Observed::Unknown(gap)) => Observed::Unknown(gap.clone()),
         }
     }
+}
 
-    fn device_size(&self, mount: &Mount) -> Observed<Option<Bytes>> {
-        let device = sysfs::device_of(&self.host_root, mount).unwrap_or(mount.device);
-        sysfs::device_size(&self.host_root, device)
-    }
+fn no_source() -> Gap {
+    Gap::new(
+        Why::NotAsked,
+        "no source of Kubernetes objects is configured",
+    )
 }
 
 /// The mounts of a volume in pods that may be touched: a look must not be why an unmount finds it busy.

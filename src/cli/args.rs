@@ -46,11 +46,8 @@ pub(super) enum Command {
     Describe(DescribeArgs),
     /// Follow a claim's expansion step by step, and say the one thing to do.
     Diagnose(DiagnoseArgs),
-    /// Print a page of the handbook, or the list of its pages; needs no collector.
-    Explain {
-        /// The code of a finding.
-        code: Option<String>,
-    },
+    /// Explain a finding's code or a pasted error message; needs no collector.
+    Explain(ExplainArgs),
 }
 
 /// `get`.
@@ -62,6 +59,22 @@ pub(super) struct GetArgs {
     /// Where to look.
     #[command(flatten)]
     pub(super) scope: ScopeArgs,
+    /// How to print it.
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// The code of a finding: its page of the handbook. Without it and --message, the list of pages.
+    #[arg(conflicts_with = "message")]
+    pub(super) code: Option<String>,
+    /// An error message as it stands in an event or a log: its cause. `-` reads standard input; with
+    /// `-o json` that may be JSON Lines, one object a line with `message` and, where known, `reason`,
+    /// `stage`, `driver`, `kind`.
+    #[arg(long, value_name = "TEXT|-", allow_hyphen_values = true)]
+    pub(super) message: Option<String>,
     /// How to print it.
     #[command(flatten)]
     pub(super) output: OutputArgs,

@@ -55,6 +55,7 @@ pub(super) fn from_directory(
     let mut answer = Answer {
         text: String::new(),
         found: false,
+        failure: None,
     };
     for volume in ours {
         let Some(case) = case_of(volume, None, at) else {
@@ -123,6 +124,7 @@ pub(super) async fn from_collector(
     Ok(Answer {
         text,
         found: found(&stories, fail_on),
+        failure: None,
     })
 }
 

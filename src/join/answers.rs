@@ -6,6 +6,7 @@ use crate::model::names::HostPath;
 use crate::model::observed::{Gap, Observed, Why};
 use crate::model::seen::{Answers, Filesystem};
 use crate::model::sizes::{Bytes, FilesystemSize};
+use crate::model::state::KernelState;
 use crate::model::volume::Volume;
 
 const MI: u64 = 1 << 20;
@@ -46,11 +47,19 @@ fn answer_volume(volume: &mut Volume, answers: &Answers) {
     let Some(mount) = a_mount(volume) else {
         let gap = nothing_mounted(volume.staging.as_ref().unwrap_or(&HostPath::default()));
         volume.sizes.device = Observed::Unknown(gap.clone());
-        volume.sizes.filesystem = Observed::Unknown(gap);
+        volume.sizes.filesystem = Observed::Unknown(gap.clone());
+        volume.state = KernelState {
+            device: Observed::Unknown(gap.clone()),
+            errors: Observed::Unknown(gap.clone()),
+            waiting: Observed::Unknown(gap),
+        };
         return;
     };
     if let Some(device) = answers.devices.get(&mount.target) {
         volume.sizes.device = device.clone();
+    }
+    if let Some(state) = answers.states.get(&mount.target) {
+        volume.state = state.clone();
     }
     let device = volume.sizes.device.known().copied().flatten();
     if let Some(filesystem) = answers.filesystems.get(&mount.target) {

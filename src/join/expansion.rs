@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use crate::join::volumes::{asked_read_only, declared_sizes, untouched};
+use crate::join::declared::{asked_read_only, declared_sizes, untouched};
 use crate::join::{add_new, missing};
 use crate::model::facts::ClusterFacts;
 use crate::model::finding::Object;
@@ -12,6 +12,7 @@ use crate::model::objects::{
     Claim, Class, Event, Objects, PersistentVolume, Pod, PodVolume, PodVolumeSource,
 };
 use crate::model::observed::{Gap, Listing, Observed, Why};
+use crate::model::state::KernelState;
 use crate::model::volume::{Published, Volume};
 
 /// Reasons of events about expansion: of the resizer, of the kubelet and of the expand controller
@@ -133,6 +134,11 @@ fn volume(objects: &Objects, claim: &Claim, persistent: &PersistentVolume) -> Op
         published: published.collect(),
         stats: Observed::Unknown(no_node()),
         sizes,
+        state: KernelState {
+            device: Observed::Unknown(no_node()),
+            errors: Observed::Unknown(no_node()),
+            waiting: Observed::Unknown(no_node()),
+        },
     };
     put_events(objects, &mut volume);
     Some(volume)
@@ -152,5 +158,9 @@ fn published(pod: &Pod, volume: &PodVolume, persistent: &PersistentVolume) -> Pu
         mount: untouched(),
         usage: untouched(),
         asked_read_only: asked_read_only(volume, Some(persistent)),
+        sub_paths: Vec::new(),
+        device_node: false,
+        live: untouched(),
+        inside: untouched(),
     }
 }

@@ -6,8 +6,11 @@
 #![deny(clippy::disallowed_methods)]
 
 mod answers;
+mod containers;
+mod declared;
 mod drivers;
 mod expansion;
+mod leftovers;
 mod paths;
 mod volumes;
 
@@ -22,6 +25,8 @@ use crate::model::seen::Seen;
 pub fn join(seen: &Seen) -> NodeFacts {
     let volumes = volumes::join(seen);
     let drivers = drivers::join(seen, &volumes.items);
+    let leftovers = leftovers::join(seen, &volumes.items);
+    let uncovered = leftovers::uncovered(seen);
     let gaps = seen.table.gaps.clone();
     NodeFacts {
         node: seen.node.clone(),
@@ -29,6 +34,8 @@ pub fn join(seen: &Seen) -> NodeFacts {
         thresholds: seen.thresholds,
         volumes,
         drivers,
+        leftovers,
+        uncovered,
         gaps,
     }
 }

@@ -6,21 +6,21 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use crate::model::names::{DriverName, HostPath, PodRef, VolumeHandle};
+use crate::model::names::{DriverName, HostPath, PodRef, Uid, VolumeHandle};
 use crate::model::objects::VolumeMode;
 
 /// The target path of a volume in a pod.
-pub(super) fn target(root: &HostPath, mode: VolumeMode, pod: &PodRef, spec_name: &str) -> HostPath {
+pub(super) fn target(root: &HostPath, mode: VolumeMode, pod: &Uid, spec_name: &str) -> HostPath {
     match mode {
         VolumeMode::Filesystem => root.join(format!(
             "pods/{}/volumes/kubernetes.io~csi/{}/mount",
-            pod.uid,
+            pod,
             escape(spec_name)
         )),
         VolumeMode::Block => root.join(format!(
             "plugins/kubernetes.io/csi/volumeDevices/publish/{}/{}",
             escape(spec_name),
-            pod.uid
+            pod
         )),
     }
 }
@@ -100,7 +100,7 @@ mod tests {
             "csi-0934dacff83927dc0a39c2f57b7f65aef661df391235ea04c0346de54ef740a8"
         );
         assert_eq!(
-            target(&root, VolumeMode::Filesystem, &pod, "a/b").to_string(),
+            target(&root, VolumeMode::Filesystem, &pod.uid, "a/b").to_string(),
             "/var/lib/kubelet/pods/3f2c7e0a-1111-2222-3333-444455556666/volumes/kubernetes.io~csi/a~b/mount"
         );
     }

@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::join::{add_new, expansion, missing, paths};
+use crate::join::declared::{asked_read_only, declared_sizes, no_sizes, untouched};
+use crate::join::{add_new, containers, expansion, missing, paths};
 use crate::model::mount::Mount;
 use crate::model::names::{DriverName, HostPath, PersistentVolumeName, PodRef, Uid, VolumeHandle};
 use crate::model::objects::{
     Attachment, Claim, PersistentVolume, Pod, PodVolume, PodVolumeSource, VolumeMode,
 };
 use crate::model::observed::{Gap, Listing, Observed, Why};
-use crate::model::seen::{PodVolumeDir, Seen, VolumeData};
-use crate::model::sizes::Sizes;
-use crate::model::volume::{Published, Volume};
+use crate::model::seen::{BlockVolumeFile, PodVolumeDir, Seen, VolumeData};
+use crate::model::state::KernelState;
+use crate::model::volume::{Published, SubPath, Volume};
 
 /// The volumes of the node. Whatever hides one of them is a gap of the list.
 pub(super) fn join(seen: &Seen) -> Listing<Volume> {
@@ -57,7 +58,14 @@ enum Identity {
 struct Joiner<'a> {
     seen: &'a Seen,
     mounts: HashMap<&'a HostPath, &'a Mount>,
-    dirs: BTreeMap<(&'a Uid, &'a str), &'a PodVolumeDir>,
+    /// Binds of subPaths, by pod and by the name of the volume's directory.
+    sub_paths: HashMap<(String, String), Vec<SubPath>>,
+    dirs: HashMap<(&'a Uid, &'a str), &'a PodVolumeDir>,
+    blocks: HashMap<&'a HostPath, &'a BlockVolumeFile>,
+    claims: HashMap<(&'a str, &'a str), &'a Claim>,
+    persistent: HashMap<&'a PersistentVolumeName, &'a PersistentVolume>,
+    attachments: HashMap<(&'a DriverName, &'a PersistentVolumeName), &'a Attachment>,
+    containers: containers::Index<'a>,
     volumes: BTreeMap<Identity, Volume>,
     gaps: Vec<Gap>,
 }
@@ -72,12 +80,35 @@ impl<'a> Joiner<'a> {
             .map(|mount| (&mount.target, mount))
             .collect();
         let dirs = seen.kubelet.pod_volumes.items.iter();
+        let blocks = seen.kubelet.block_volumes.items.iter();
+        let objects = &seen.objects;
+        let claims = objects.claims.items.iter();
+        let attachments = objects.attachments.items.iter();
+        let attachments = attachments.filter(|one| one.node == seen.node);
         Self {
             seen,
             mounts,
+            sub_paths: sub_paths(seen),
             dirs: dirs
                 .map(|dir| ((&dir.pod, dir.spec_name.as_str()), dir))
                 .collect(),
+            blocks: blocks.map(|file| (&file.target, file)).collect(),
+            claims: claims
+                .map(|one| {
+                    let claim = &one.claim;
+                    ((claim.namespace.as_str(), claim.name.as_str()), one)
+                })
+                .collect(),
+            persistent: objects
+                .volumes
+                .items
+                .iter()
+                .map(|one| (&one.name, one))
+                .collect(),
+            attachments: attachments
+                .filter_map(|one| Some(((&one.driver, one.volume.as_ref()?), one)))
+                .collect(),
+            containers: containers::Index::new(seen),
             volumes: BTreeMap::new(),
             gaps: Vec::new(),
         }
@@ -99,6 +130,7 @@ impl<'a> Joiner<'a> {
                 let asked = volume.read_only.then(|| "the pod".to_owned());
                 self.publish(
                     pod,
+                    volume,
                     &volume.name,
                     &Identity::Inline(pod.pod.uid.clone(), volume.name.clone()),
                     asked,
@@ -109,19 +141,17 @@ impl<'a> Joiner<'a> {
     }
 
     fn add_claimed(&mut self, pod: &Pod, volume: &PodVolume, claim: &str) {
-        let claims = &self.seen.objects.claims;
-        let found = claims
-            .items
-            .iter()
-            .find(|one| one.claim.namespace == pod.pod.namespace && one.claim.name == claim);
+        let found = self
+            .claims
+            .get(&(pod.pod.namespace.as_str(), claim))
+            .copied();
         let Some(claim) = found else {
             // A claim that does not exist, or is hidden by the gap that the list carries already.
             return;
         };
         // Not bound yet: there is no volume to look at on a node.
         let Some(name) = &claim.volume else { return };
-        let volumes = &self.seen.objects.volumes;
-        let Some(persistent) = volumes.items.iter().find(|one| one.name == *name) else {
+        let Some(persistent) = self.persistent.get(name).copied() else {
             self.add_unseen(pod, volume, claim, name);
             return;
         };
@@ -145,6 +175,7 @@ impl<'a> Joiner<'a> {
         let asked = asked_read_only(volume, Some(persistent));
         self.publish(
             pod,
+            volume,
             name.as_str(),
             &Identity::Persistent(name.clone()),
             asked,
@@ -189,6 +220,7 @@ impl<'a> Joiner<'a> {
         let asked = asked_read_only(volume, None);
         self.publish(
             pod,
+            volume,
             name.as_str(),
             &Identity::Persistent(name.clone()),
             asked,
@@ -218,31 +250,54 @@ impl<'a> Joiner<'a> {
             } else {
                 Identity::Persistent(dir.spec_name.as_str().into())
             };
-            let mount = self.mounted(&dir.target);
-            let entry = self.entry(
-                identity,
-                &dir.spec_name,
-                &data.driver,
-                &data.handle,
-                VolumeMode::Filesystem,
-            );
+            let published = self.published_on_disk(&dir.pod, &dir.target, unasked);
+            let mode = VolumeMode::Filesystem;
+            let entry = self.entry(identity, &dir.spec_name, &data.driver, &data.handle, mode);
             entry.persistent = if data.ephemeral {
                 Observed::Known(None)
             } else {
                 Observed::Unknown(unasked.clone())
             };
-            entry.published.push(Published {
-                pod: PodRef {
-                    uid: dir.pod.clone(),
-                    ..PodRef::default()
-                },
-                state: Observed::Unknown(unasked.clone()),
-                started: None,
-                target: dir.target.clone(),
-                mount,
-                usage: untouched(),
-                asked_read_only: None,
-            });
+            entry.published.push(published);
+        }
+        for file in &seen.kubelet.block_volumes.items {
+            let data = match &file.data {
+                Observed::Known(data) => data,
+                Observed::Unknown(gap) => {
+                    add_new(&mut self.gaps, [gap.clone()]);
+                    continue;
+                }
+            };
+            let mut published = self.published_on_disk(&file.pod, &file.target, unasked);
+            published.device_node = file.device_node;
+            let identity = Identity::Persistent(file.spec_name.as_str().into());
+            let mode = VolumeMode::Block;
+            let entry = self.entry(identity, &file.spec_name, &data.driver, &data.handle, mode);
+            entry.persistent = Observed::Unknown(unasked.clone());
+            entry.published.push(published);
+        }
+    }
+
+    /// A volume of a pod of which only the kubelet's directory tells.
+    fn published_on_disk(&self, pod: &Uid, target: &HostPath, unasked: &Gap) -> Published {
+        let mount = self.mounted(target);
+        Published {
+            pod: PodRef {
+                uid: pod.clone(),
+                ..PodRef::default()
+            },
+            state: Observed::Unknown(unasked.clone()),
+            started: None,
+            live: self.containers.live(pod),
+            inside: self
+                .containers
+                .inside(pod, &[], mount.known().and_then(Option::as_ref)),
+            target: target.clone(),
+            mount,
+            usage: untouched(),
+            asked_read_only: None,
+            sub_paths: Vec::new(),
+            device_node: false,
         }
     }
 
@@ -274,34 +329,56 @@ impl<'a> Joiner<'a> {
             published: Vec::new(),
             stats: untouched(),
             sizes: no_sizes(),
+            state: KernelState {
+                device: untouched(),
+                errors: untouched(),
+                waiting: untouched(),
+            },
         })
     }
 
     fn publish(
         &mut self,
         pod: &Pod,
+        volume: &PodVolume,
         spec_name: &str,
         identity: &Identity,
         asked_read_only: Option<String>,
     ) {
-        let mode = self
-            .volumes
-            .get(identity)
-            .map_or(VolumeMode::Filesystem, |volume| volume.mode);
-        let target = paths::target(&self.seen.kubelet.root, mode, &pod.pod, spec_name);
-        let mount = self.mounted(&target);
-        let Some(volume) = self.volumes.get_mut(identity) else {
+        let Some(entry) = self.volumes.get(identity) else {
             return;
         };
-        volume.published.push(Published {
+        let mode = entry.mode;
+        let uid = pod.static_uid.as_ref().unwrap_or(&pod.pod.uid);
+        let target = paths::target(&self.seen.kubelet.root, mode, uid, spec_name);
+        let mount = self.mounted(&target);
+        // The kubelet names their directory by the volume; older writings name it by the pod's own name for it.
+        let sub_paths = [spec_name, &volume.name].into_iter().find_map(|name| {
+            self.sub_paths
+                .remove(&(uid.as_str().to_owned(), name.to_owned()))
+        });
+        let device_node = self
+            .blocks
+            .get(&target)
+            .is_some_and(|file| file.device_node);
+        let host = mount.known().and_then(Option::as_ref);
+        let staged = entry.staged.known().and_then(Option::as_ref);
+        let published = Published {
             pod: pod.pod.clone(),
             state: Observed::Known(pod.state),
             started: pod.started,
+            live: self.containers.live(uid),
+            inside: self.containers.inside(uid, &volume.places, host.or(staged)),
             target,
             mount,
             usage: untouched(),
             asked_read_only,
-        });
+            sub_paths: sub_paths.unwrap_or_default(),
+            device_node,
+        };
+        if let Some(entry) = self.volumes.get_mut(identity) {
+            entry.published.push(published);
+        }
     }
 
     /// What is mounted on a path; a table with a gap cannot say that nothing is.
@@ -330,11 +407,7 @@ impl<'a> Joiner<'a> {
         volume: &PersistentVolumeName,
     ) -> Observed<Option<Attachment>> {
         let attachments = &self.seen.objects.attachments;
-        let found = attachments.items.iter().find(|one| {
-            one.node == self.seen.node
-                && one.driver == *driver
-                && one.volume.as_ref() == Some(volume)
-        });
+        let found = self.attachments.get(&(driver, volume)).copied();
         match (found, attachments.gaps.first()) {
             (Some(found), _) => Observed::Known(Some(found.clone())),
             (None, None) => Observed::Known(None),
@@ -349,60 +422,29 @@ impl<'a> Joiner<'a> {
     }
 }
 
-/// A fact for which a volume must be touched, before that was done.
-pub(super) fn untouched<T>() -> Observed<T> {
-    Observed::Unknown(Gap::new(Why::NotAsked, "not looked at in this scan"))
-}
-
-/// Who asked for a volume to be read-only, if anybody did.
-///
-/// Only the first access mode counts: the kubelet maps no other (`pkg/volume/csi/csi_client.go`).
-pub(super) fn asked_read_only(
-    volume: &PodVolume,
-    persistent: Option<&PersistentVolume>,
-) -> Option<String> {
-    if volume.read_only {
-        return Some("the pod".to_owned());
+/// The binds of subPaths in the host's table: `pods/<uid>/volume-subpaths/<volume>/<container>/<index>`
+/// (`pkg/volume/util/subpath`).
+fn sub_paths(seen: &Seen) -> HashMap<(String, String), Vec<SubPath>> {
+    let pods = seen.kubelet.root.join("pods");
+    let mut found: HashMap<(String, String), Vec<SubPath>> = HashMap::new();
+    for mount in &seen.table.items {
+        let Ok(below) = mount.target.0.strip_prefix(&pods.0) else {
+            continue;
+        };
+        let parts: Vec<_> = below
+            .components()
+            .map(|part| part.as_os_str().to_string_lossy())
+            .collect();
+        let [pod, directory, volume, container, _index] = parts.as_slice() else {
+            continue;
+        };
+        if directory == "volume-subpaths" {
+            let key = (pod.to_string(), volume.to_string());
+            found.entry(key).or_default().push(SubPath {
+                container: container.to_string(),
+                mount: mount.clone(),
+            });
+        }
     }
-    let persistent = persistent?;
-    let name = &persistent.name;
-    if persistent.csi.as_ref().is_some_and(|csi| csi.read_only) {
-        Some(format!("persistentvolume {name}: readOnly"))
-    } else if persistent
-        .access_modes
-        .first()
-        .is_some_and(|mode| mode == "ReadOnlyMany")
-    {
-        Some(format!("persistentvolume {name}: access mode ReadOnlyMany"))
-    } else if persistent.mount_options.iter().any(|option| option == "ro") {
-        Some(format!("persistentvolume {name}: mount option ro"))
-    } else {
-        None
-    }
-}
-
-fn no_sizes() -> Sizes {
-    Sizes {
-        request: Observed::Known(None),
-        allocated: Observed::Known(None),
-        capacity: Observed::Known(None),
-        device: untouched(),
-        filesystem: untouched(),
-        status: Observed::Known(None),
-        driver: untouched(),
-    }
-}
-
-pub(super) fn declared_sizes(claim: &Claim, persistent: Option<&PersistentVolume>) -> Sizes {
-    Sizes {
-        request: Observed::Known(claim.request),
-        // Beside no status it is only what the last expansion left behind.
-        allocated: Observed::Known(claim.allocated.filter(|_| claim.resize_status.is_some())),
-        capacity: match persistent {
-            Some(persistent) => Observed::Known(persistent.capacity),
-            None => untouched(),
-        },
-        status: Observed::Known(claim.capacity),
-        ..no_sizes()
-    }
+    found
 }

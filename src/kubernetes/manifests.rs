@@ -24,6 +24,8 @@ const MAX_FILE: u64 = 256 * 1024 * 1024;
 pub struct Directory {
     path: PathBuf,
     files: BTreeMap<OsString, File>,
+    /// What the last reading found, whole.
+    stamps: Option<Vec<(OsString, Stamp)>>,
 }
 
 #[derive(Debug)]
@@ -48,7 +50,35 @@ impl Directory {
         Self {
             path,
             files: BTreeMap::new(),
+            stamps: None,
         }
+    }
+
+    /// All objects in it at this moment, unless every file is what it was when they were read last.
+    pub fn read_if_changed(&mut self) -> Option<Objects> {
+        let stamps = self.stamps();
+        if stamps.is_some() && stamps == self.stamps {
+            return None;
+        }
+        let objects = self.read();
+        // Taken before: what changed meanwhile is read again.
+        self.stamps = stamps;
+        Some(objects)
+    }
+
+    /// The files and their stamps; nothing where one of them cannot be looked at.
+    fn stamps(&self) -> Option<Vec<(OsString, Stamp)>> {
+        let entries = std::fs::read_dir(&self.path).ok()?;
+        let mut stamps = Vec::new();
+        for entry in entries {
+            let name = entry.ok()?.file_name();
+            if is_manifest(&name) {
+                let metadata = std::fs::metadata(self.path.join(&name)).ok()?;
+                stamps.push((name, Stamp::of(&metadata)));
+            }
+        }
+        stamps.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Some(stamps)
     }
 
     /// All objects in it at this moment.

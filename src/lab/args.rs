@@ -60,6 +60,15 @@ pub(crate) enum Hidden {
     /// The daemon of one FUSE volume
     #[command(hide = true)]
     FuseVolume(FuseVolume),
+    /// The daemon that a device's backing file lies behind
+    #[command(hide = true)]
+    FuseImage(FuseImage),
+    /// The process of a pod's container
+    #[command(hide = true)]
+    Container(Container),
+    /// Unmounts something in a container
+    #[command(hide = true)]
+    UnmountInside(UnmountInside),
 }
 
 #[derive(Debug, clap::Args)]
@@ -162,6 +171,34 @@ pub(crate) struct FuseVolume {
     pub(crate) images: PathBuf,
     #[arg(long)]
     pub(crate) handle: String,
+    #[arg(long)]
+    pub(crate) at: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FuseImage {
+    #[arg(long)]
+    pub(crate) image: PathBuf,
+    #[arg(long)]
+    pub(crate) hold: PathBuf,
+    #[arg(long)]
+    pub(crate) at: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Container {
+    #[arg(long)]
+    pub(crate) root: PathBuf,
+    #[arg(long)]
+    pub(crate) volume: PathBuf,
+    #[arg(long)]
+    pub(crate) read_only: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct UnmountInside {
+    #[arg(long)]
+    pub(crate) process: i32,
     #[arg(long)]
     pub(crate) at: PathBuf,
 }

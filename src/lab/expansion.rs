@@ -346,9 +346,11 @@ impl Lab {
                 // ext4. Then it is done as for an offline-only driver: the
                 // pod is restarted, and the volume grows before its mount.
                 self.refused_by_node(index, manner, &format!("{error:#}"))?;
+                self.stop_container(index).await?;
                 let volume = &self.volumes[index];
                 kubelet::unmount(&self.setup, volume).await?;
                 kubelet::mount(&self.setup, volume).await?;
+                self.start_container(index).await?;
                 let how = format!(
                     "NodeExpandVolume was refused ({error:#}); took the volume from its pod, grew it, and brought it back"
                 );

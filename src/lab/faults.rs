@@ -12,9 +12,9 @@ use nix::sys::statvfs::statvfs;
 
 use crate::lab::expansion::{Course, Step};
 use crate::lab::laboratory::Lab;
-use crate::lab::plugin::Manner;
+use crate::lab::plugin::{Hold, Manner};
 use crate::lab::volumes::{Kind, Volume};
-use crate::lab::{kubelet, mounts};
+use crate::lab::{faults_node, kubelet, mounts};
 
 /// How old a claim's wait for the node is said to be: the objects of a cluster
 /// in which it has been waiting, without the wait.
@@ -34,6 +34,20 @@ pub(crate) enum Fault {
     Unmount,
     ExpandWaiting,
     ExpandLying,
+    Queue,
+    Die,
+    Restart,
+    FreezeIo,
+    Emergency,
+    ShutDown,
+    Detach,
+    Inodes,
+    Stack,
+    Swap,
+    UnmountInside,
+    Orphan,
+    LeaveStage,
+    StuckUnmount,
 }
 
 /// What a fault is called, does, needs and causes.
@@ -44,8 +58,8 @@ pub(crate) struct Entry {
     pub(crate) code: &'static str,
     /// The claim on which the demo makes it.
     pub(crate) example: &'static str,
-    does: &'static str,
-    needs: &'static str,
+    pub(super) does: &'static str,
+    pub(super) needs: &'static str,
 }
 
 /// All faults, in the order in which the demo makes them.
@@ -111,11 +125,15 @@ pub(crate) static FAULTS: [Entry; 7] = [
 impl Fault {
     fn entry(self) -> &'static Entry {
         // Every fault is in the table; a test says so.
-        FAULTS
-            .iter()
+        all()
             .find(|entry| entry.fault == self)
             .unwrap_or(&FAULTS[0])
     }
+}
+
+/// Those of the demo and those of the node's layers.
+fn all() -> impl Iterator<Item = &'static Entry> {
+    FAULTS.iter().chain(&faults_node::FAULTS)
 }
 
 /// The table as `faults` prints it.
@@ -124,7 +142,7 @@ pub(crate) fn table() -> String {
         "{:<16}{:<22}{:<34}{}\n",
         "FAULT", "CAUSES", "NEEDS", "WHAT IT DOES"
     );
-    for entry in &FAULTS {
+    for entry in all() {
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
@@ -149,13 +167,10 @@ impl Lab {
 
     /// Makes a fault and says what was really done.
     pub(crate) async fn fault(&mut self, name: &str, claim: &str) -> anyhow::Result<String> {
-        let entry = FAULTS
-            .iter()
-            .find(|entry| entry.name == name)
-            .ok_or_else(|| {
-                let names: Vec<&str> = FAULTS.iter().map(|entry| entry.name).collect();
-                anyhow!("there is no fault {name}; there are {}", names.join(", "))
-            })?;
+        let entry = all().find(|entry| entry.name == name).ok_or_else(|| {
+            let names: Vec<&str> = all().map(|entry| entry.name).collect();
+            anyhow!("there is no fault {name}; there are {}", names.join(", "))
+        })?;
         let index = self.find(claim)?;
         let volume = &self.volumes[index];
         refuse(entry, volume)?;
@@ -175,7 +190,7 @@ impl Lab {
             }
             Fault::Fill => self.fill(volume)?,
             Fault::Hang => {
-                let hold = self.backend.hold(&volume.handle);
+                let hold = self.backend.hold(&volume.handle, Hold::Volume);
                 std::fs::write(&hold, "")
                     .with_context(|| format!("could not write {}", hold.display()))?;
                 "the FUSE daemon stopped answering".to_owned()
@@ -199,6 +214,7 @@ impl Lab {
                 };
                 self.expand(index, &course).await?
             }
+            fault => self.fault_of_node(fault, index).await?,
         };
         self.volumes[index].faults.insert(entry.fault);
         Ok(did)
@@ -289,7 +305,7 @@ impl Lab {
                 Ok("removed the file that filled it".to_owned())
             }
             Fault::Hang => {
-                remove(&self.backend.hold(&volume.handle))?;
+                remove(&self.backend.hold(&volume.handle, Hold::Volume))?;
                 Ok("the FUSE daemon answers again".to_owned())
             }
             Fault::KillPlugin => {
@@ -300,11 +316,12 @@ impl Lab {
                 }
             }
             Fault::ExpandWaiting | Fault::ExpandLying => self.let_go_on(index).await,
+            fault => self.undo_of_node(fault, index).await,
         }
     }
 }
 
-fn remove(path: &std::path::Path) -> anyhow::Result<()> {
+pub(super) fn remove(path: &std::path::Path) -> anyhow::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("could not remove {}", path.display()))
@@ -333,7 +350,7 @@ fn refuse(entry: &Entry, volume: &Volume) -> anyhow::Result<()> {
         fault if growing(fault) && volume.faults.iter().any(|other| growing(*other)) => {
             bail!("{claim} is growing already; heal it first")
         }
-        _ => Ok(()),
+        fault => faults_node::refuse(fault, volume),
     }
 }
 
@@ -343,7 +360,7 @@ mod tests {
 
     #[test]
     fn every_fault_is_in_the_table_once() {
-        for entry in &FAULTS {
+        for entry in all() {
             assert_eq!(entry.fault.entry().name, entry.name);
         }
     }

@@ -19,7 +19,7 @@ use fuser::{
 };
 
 use crate::lab::args;
-use crate::lab::plugin::Backend;
+use crate::lab::plugin::{Backend, Hold};
 
 /// Nothing is cached by the kernel, so that every question reaches us.
 const UNCACHED: Duration = Duration::ZERO;
@@ -43,7 +43,7 @@ pub(crate) fn run(wanted: &args::FuseVolume) -> anyhow::Result<ExitCode> {
         .ok_or_else(|| anyhow!("there is no volume {}", wanted.handle))?;
     let volume = Volume {
         blocks: record.bytes / u64::from(BLOCK),
-        hold: backend.hold(&wanted.handle),
+        hold: backend.hold(&wanted.handle, Hold::Volume),
         since: SystemTime::now(),
     };
     let mut config = Config::default();

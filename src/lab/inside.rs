@@ -72,6 +72,9 @@ fn make_mounts(setup: &Setup) -> anyhow::Result<()> {
             "csi-doctor-lab: could not mount a /proc of its own ({error}); going on with the machine's"
         ));
     }
+    // As on a node: requests that wait for FUSE daemons are counted there. Only root of the machine may.
+    let fusectl = "/sys/fs/fuse/connections";
+    let _ = mount(Some("fusectl"), fusectl, Some("fusectl"), proc_flags, none);
     let base = setup.base.as_path();
     // Sparse files and little data: the size is only a bound for accidents.
     let options = Some("mode=0755,size=1g");
@@ -94,6 +97,7 @@ fn make_mounts(setup: &Setup) -> anyhow::Result<()> {
         setup.manifests(),
         setup.images(),
         setup.log(),
+        setup.containers(),
     ] {
         std::fs::create_dir_all(&directory)
             .with_context(|| format!("could not make {}", directory.display()))?;

@@ -172,6 +172,21 @@ pub(crate) async fn publish(setup: &Setup, volume: &Volume) -> anyhow::Result<()
 
 /// Takes a volume from its pod: unpublish, then unstage.
 pub(crate) async fn unmount(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
+    unpublish(setup, volume).await?;
+    let mut client = plugin(setup, volume).await?;
+    client
+        .node_unstage_volume(NodeUnstageVolumeRequest {
+            volume_id: volume.handle.clone(),
+            staging_target_path: text(&volume.staging(setup)),
+        })
+        .await
+        .map_err(|status| in_go(&status))
+        .with_context(|| format!("UnmountDevice failed for {}", volume.claim))?;
+    Ok(())
+}
+
+/// The pod's side alone.
+pub(crate) async fn unpublish(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
     let mut client = plugin(setup, volume).await?;
     client
         .node_unpublish_volume(NodeUnpublishVolumeRequest {
@@ -181,14 +196,6 @@ pub(crate) async fn unmount(setup: &Setup, volume: &Volume) -> anyhow::Result<()
         .await
         .map_err(|status| in_go(&status))
         .with_context(|| format!("UnmountVolume.TearDown failed for {}", volume.claim))?;
-    client
-        .node_unstage_volume(NodeUnstageVolumeRequest {
-            volume_id: volume.handle.clone(),
-            staging_target_path: text(&volume.staging(setup)),
-        })
-        .await
-        .map_err(|status| in_go(&status))
-        .with_context(|| format!("UnmountDevice failed for {}", volume.claim))?;
     Ok(())
 }
 

@@ -91,7 +91,8 @@ impl Lab {
         kubelet::mount(&self.setup, volume).await?;
         self.write(&objects::persistent_volume(volume))?;
         self.write(&objects::claim(volume))?;
-        self.write(&objects::pod(volume))
+        self.write(&objects::pod(volume))?;
+        self.start_container(index).await.map(drop)
     }
 
     pub(crate) fn write(&self, object: &serde_json::Value) -> anyhow::Result<()> {

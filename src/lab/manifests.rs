@@ -22,6 +22,12 @@ pub(crate) fn write(directory: &Path, object: &Value) -> anyhow::Result<()> {
         .with_context(|| format!("could not write {}", path.display()))
 }
 
+/// Removes an object, as after its deletion.
+pub(crate) fn remove(directory: &Path, object: &Value) -> anyhow::Result<()> {
+    let path = directory.join(file_name(object)?);
+    std::fs::remove_file(&path).with_context(|| format!("could not remove {}", path.display()))
+}
+
 fn file_name(object: &Value) -> anyhow::Result<String> {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
     let kind = text("/kind").context("an object without a kind")?;

@@ -10,12 +10,15 @@
 //! part of the lab.
 
 mod args;
+mod containers;
 mod control;
 mod demo;
 mod enter;
 mod expansion;
 mod faults;
+mod faults_node;
 mod fuse;
+mod fuse_image;
 mod inside;
 mod kubelet;
 mod laboratory;
@@ -120,5 +123,8 @@ fn run(command: Command, program: &str) -> anyhow::Result<ExitCode> {
         Command::Hidden(Hidden::Worker { setup }) => worker::run(setup),
         Command::Hidden(Hidden::Plugin(wanted)) => plugin::run(wanted),
         Command::Hidden(Hidden::FuseVolume(wanted)) => fuse::run(&wanted),
+        Command::Hidden(Hidden::FuseImage(wanted)) => fuse_image::run(&wanted),
+        Command::Hidden(Hidden::Container(wanted)) => containers::run(&wanted),
+        Command::Hidden(Hidden::UnmountInside(wanted)) => containers::unmount_inside(&wanted),
     }
 }

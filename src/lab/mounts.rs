@@ -2,6 +2,7 @@
 //! table only: it never touches a filesystem that may hang.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
@@ -98,6 +99,35 @@ pub(crate) fn mount_tmpfs(source: &str, path: &Path, bytes: u64) -> anyhow::Resu
         Some(options.as_str()),
     )
     .with_context(|| format!("could not mount a tmpfs on {}", path.display()))
+}
+
+/// Takes everything that is stacked on a path out of sight, whoever uses it.
+pub(crate) fn detach(path: &Path) -> anyhow::Result<()> {
+    while find(path).is_some() {
+        umount2(path, MntFlags::UMOUNT_NOFOLLOW | MntFlags::MNT_DETACH)
+            .with_context(|| format!("could not detach {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Begins to write a file, and does not wait for the end, which may never come.
+pub(crate) fn begin_writing(file: &Path) -> anyhow::Result<()> {
+    let mut child = Command::new("dd")
+        .args([
+            "if=/dev/zero",
+            "bs=64k",
+            "count=16",
+            "conv=fsync",
+            "status=none",
+        ])
+        .arg(format!("of={}", file.display()))
+        .stdin(Stdio::null())
+        .spawn()
+        .context("could not run dd")?;
+    tokio::spawn(async move {
+        let _ = child.wait().await;
+    });
+    Ok(())
 }
 
 /// Unmounts everything that is stacked on a path; nothing there is fine.

@@ -216,11 +216,19 @@ pub(crate) fn pod(volume: &Volume) -> Value {
                 "name": "app", "ready": true, "started": true, "restartCount": 0,
                 "image": format!("registry.example/shop/{}:1.4.2", volume.claim),
                 "imageID": "",
-                "containerID": format!("containerd://{}", sha256(volume.pod)),
+                "containerID": format!("containerd://{}", volume.container_id()),
                 "state": {"running": {"startedAt": time(volume.created)}},
             }],
         },
     })
+}
+
+/// The pod while it is being deleted.
+pub(crate) fn ending_pod(volume: &Volume) -> Value {
+    let mut ending = pod(volume);
+    ending["metadata"]["deletionTimestamp"] = time(Timestamp::now()).into();
+    ending["metadata"]["deletionGracePeriodSeconds"] = 30.into();
+    ending
 }
 
 pub(crate) fn attachment(volume: &Volume) -> Value {

@@ -60,6 +60,11 @@ impl Setup {
         self.base.join("images")
     }
 
+    /// The roots of the containers.
+    pub(crate) fn containers(&self) -> PathBuf {
+        self.base.join("containers")
+    }
+
     pub(crate) fn log(&self) -> PathBuf {
         self.base.join("log")
     }

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::lab::expansion::Growth;
 use crate::lab::faults::Fault;
+use crate::lab::plugin::Record;
 use crate::lab::site::{Abilities, NODE, Setup};
 
 /// The namespace of all claims and pods.
@@ -210,6 +211,19 @@ impl Volume {
             growth: None,
             faults: BTreeSet::new(),
         }
+    }
+
+    /// What the storage backend knows of it.
+    pub(crate) fn record(&self) -> Record {
+        Record {
+            kind: self.kind,
+            bytes: self.capacity,
+        }
+    }
+
+    /// The runtime's name for the container of its pod.
+    pub(crate) fn container_id(&self) -> String {
+        sha256(self.pod)
     }
 
     /// The persistent volume's name, as the provisioner makes it.

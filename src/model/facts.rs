@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::model::driver::Driver;
 use crate::model::finding::Subject;
+use crate::model::leftover::{Leftover, Uncovered};
 use crate::model::names::NodeName;
 use crate::model::observed::{Gap, Listing};
 use crate::model::volume::Volume;
@@ -23,6 +24,10 @@ pub struct NodeFacts {
     pub volumes: Listing<Volume>,
     /// The drivers that are here, or that somebody expects here.
     pub drivers: Listing<Driver>,
+    /// What lies in the kubelet's directory and belongs to no volume in use.
+    pub leftovers: Listing<Leftover>,
+    /// Volumes of plugins that are built into the kubelet, which are not covered.
+    pub uncovered: Listing<Uncovered>,
     /// What could not be seen and belongs to no list: a broken line of the mount table, a broken manifest.
     pub gaps: Vec<Gap>,
 }

@@ -5,9 +5,11 @@
 
 #![deny(clippy::disallowed_methods)]
 
+pub mod cause;
 pub mod driver;
 pub mod facts;
 pub mod finding;
+pub mod leftover;
 pub mod mount;
 pub mod names;
 pub mod objects;
@@ -16,6 +18,7 @@ pub mod scan;
 pub mod seen;
 pub mod sizes;
 pub mod stage;
+pub mod state;
 pub mod view;
 pub mod volume;
 pub mod way;

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use crate::model::finding::Object;
 use crate::model::names::{
-    ClaimRef, ClassName, DriverName, NodeName, PersistentVolumeName, PodRef, Uid, VolumeHandle,
+    ClaimRef, ClassName, DriverName, HostPath, NodeName, PersistentVolumeName, PodRef, Uid,
+    VolumeHandle,
 };
 use crate::model::observed::{Gap, Listing};
 use crate::model::sizes::Bytes;
@@ -56,6 +57,9 @@ pub struct Pod {
     pub started: Option<Timestamp>,
     /// Its volumes that are storage: claims and inline CSI volumes.
     pub volumes: Vec<PodVolume>,
+    /// For the mirror of a static pod: the UID that its directory and its cgroup have
+    /// (annotation `kubernetes.io/config.hash`).
+    pub static_uid: Option<Uid>,
 }
 
 /// How far a pod is, as far as its volumes are concerned.
@@ -80,6 +84,19 @@ pub struct PodVolume {
     pub source: PodVolumeSource,
     /// Whether the pod asks for it read-only.
     pub read_only: bool,
+    /// Where its containers have it.
+    pub places: Vec<ContainerPlace>,
+}
+
+/// Where a container has a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerPlace {
+    /// The container.
+    pub container: String,
+    /// The runtime's name for it, which its cgroup has too; none before it was created.
+    pub id: Option<String>,
+    /// `mountPath`.
+    pub path: HostPath,
 }
 
 /// Where a pod's volume comes from.

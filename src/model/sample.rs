@@ -14,7 +14,8 @@ use crate::model::objects::{
 };
 use crate::model::observed::{Listing, Observed};
 use crate::model::sizes::{Bytes, FilesystemSize, Sizes};
-use crate::model::volume::{DriverStats, Published, Volume};
+use crate::model::state::{BlockDevice, FilesystemErrors, KernelState};
+use crate::model::volume::{DriverStats, Inside, Published, Volume};
 
 const GI: u64 = 1 << 30;
 
@@ -31,6 +32,8 @@ pub fn node() -> NodeFacts {
         thresholds: Thresholds::DEFAULT,
         volumes: Listing::complete(vec![volume()]),
         drivers: Listing::complete(vec![driver()]),
+        leftovers: Listing::default(),
+        uncovered: Listing::default(),
         gaps: Vec::new(),
     }
 }
@@ -121,6 +124,10 @@ pub fn volume() -> Volume {
             mount: Observed::Known(Some(mount(target()))),
             usage: Observed::Known(usage),
             asked_read_only: None,
+            sub_paths: Vec::new(),
+            device_node: false,
+            live: Observed::Known(true),
+            inside: Observed::Known(vec![inside()]),
         }],
         stats: Observed::Known(DriverStats {
             usage: Some(usage),
@@ -137,6 +144,17 @@ pub fn volume() -> Volume {
             })),
             status: Observed::Known(Some(Bytes(10 * GI))),
             driver: Observed::Known(Some(Bytes(usage.total_bytes))),
+        },
+        state: KernelState {
+            device: Observed::Known(Some(BlockDevice {
+                number: mount(target()).device,
+                present: true,
+                read_only: false,
+                in_flight: 0,
+                frozen_since: None,
+            })),
+            errors: Observed::Known(Some(FilesystemErrors::default())),
+            waiting: Observed::Known(None),
         },
     }
 }
@@ -175,6 +193,17 @@ pub fn mount(target: HostPath) -> Mount {
         fs_type: "ext4".into(),
         source: "/dev/sdb".into(),
         super_options: "rw".into(),
+    }
+}
+
+/// The volume as its pod's container sees it.
+pub fn inside() -> Inside {
+    let path = HostPath::from("/var/lib/data");
+    Inside {
+        container: "app".to_owned(),
+        process: 4711,
+        mount: Some(mount(path.clone())),
+        path,
     }
 }
 

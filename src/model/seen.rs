@@ -14,6 +14,7 @@ use crate::model::names::{DriverName, HostPath, NodeName, Uid, VolumeHandle};
 use crate::model::objects::Objects;
 use crate::model::observed::{Listing, Observed};
 use crate::model::sizes::Bytes;
+use crate::model::state::KernelState;
 use crate::model::volume::DriverStats;
 
 /// The first round: nothing in it touched a volume.
@@ -33,6 +34,21 @@ pub struct Seen {
     pub plugins: Listing<PluginSeen>,
     /// Kubernetes' objects.
     pub objects: Objects,
+    /// One live process of each container of a pod with volumes.
+    pub containers: Observed<Vec<ContainerSeen>>,
+}
+
+/// A container, by one of its live processes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerSeen {
+    /// The pod, as its cgroup is named.
+    pub pod: Uid,
+    /// The runtime's name for the container; empty where the cgroup does not tell it.
+    pub id: String,
+    /// The process.
+    pub process: u32,
+    /// The mounts that it sees.
+    pub table: Listing<Mount>,
 }
 
 /// What the kubelet keeps on disk.
@@ -42,6 +58,51 @@ pub struct KubeletDir {
     pub root: HostPath,
     /// CSI volumes of pods: `pods/<uid>/volumes/kubernetes.io~csi/<spec name>`.
     pub pod_volumes: Listing<PodVolumeDir>,
+    /// Published block volumes: `plugins/kubernetes.io/csi/volumeDevices/publish/<spec name>/<pod UID>`.
+    pub block_volumes: Listing<BlockVolumeFile>,
+    /// Stages: `plugins/kubernetes.io/csi/<driver>/<hash>/globalmount`, older and block layouts too.
+    pub stages: Listing<StageDir>,
+    /// Volumes of plugins that are built into the kubelet: `pods/<uid>/volumes/kubernetes.io~<plugin>/<name>`.
+    pub in_tree: Listing<InTreeDir>,
+}
+
+/// A block volume that is published for a pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockVolumeFile {
+    /// The pod's UID, as the file is named.
+    pub pod: Uid,
+    /// The directory's name.
+    pub spec_name: String,
+    /// The target path.
+    pub target: HostPath,
+    /// It is a device node itself, which needs no mount.
+    pub device_node: bool,
+    /// Its `vol_data.json`.
+    pub data: Observed<VolumeData>,
+}
+
+/// The directory of a stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageDir {
+    /// The staging target path.
+    pub staging: HostPath,
+    /// The driver, where the path tells it.
+    pub driver: Option<DriverName>,
+    /// Its `vol_data.json`; since Kubernetes 1.34 there is none for drivers that stage nothing.
+    pub data: Observed<VolumeData>,
+}
+
+/// The directory of a volume of a plugin that is built into the kubelet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InTreeDir {
+    /// The pod's UID.
+    pub pod: Uid,
+    /// The plugin's name, without `kubernetes.io~`.
+    pub plugin: String,
+    /// The directory's name.
+    pub name: String,
+    /// The directory, on which the volume is mounted.
+    pub path: HostPath,
 }
 
 /// The directory of one CSI volume of one pod.
@@ -86,6 +147,8 @@ pub struct Answers {
     pub filesystems: BTreeMap<HostPath, Observed<Filesystem>>,
     /// The size of the block device under a mount, by its target path; `None` for filesystems without one.
     pub devices: BTreeMap<HostPath, Observed<Option<Bytes>>>,
+    /// What the kernel says of what is mounted on a target path.
+    pub states: BTreeMap<HostPath, KernelState>,
     /// What the driver says of a volume.
     pub stats: BTreeMap<(DriverName, VolumeHandle), Observed<DriverStats>>,
 }

@@ -10,6 +10,7 @@ use crate::model::objects::{
 };
 use crate::model::observed::{Gap, Listing, Observed, Why};
 use crate::model::sizes::Sizes;
+use crate::model::state::KernelState;
 
 /// A volume on this node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub struct Volume {
     pub stats: Observed<DriverStats>,
     /// Its sizes, from the request to the filesystem.
     pub sizes: Sizes,
+    /// What the kernel says of its filesystem and its device.
+    pub state: KernelState,
 }
 
 /// One volume in one pod.
@@ -63,6 +66,36 @@ pub struct Published {
     pub usage: Observed<Usage>,
     /// Who asked for it to be read-only, for a person.
     pub asked_read_only: Option<String>,
+    /// Binds of single directories of it into containers (`subPath`), as the host has them.
+    pub sub_paths: Vec<SubPath>,
+    /// A block volume whose driver made a device node at the target path, instead of a bind mount.
+    pub device_node: bool,
+    /// Whether a process of the pod lives: that is what running means, whatever the pod's status says.
+    pub live: Observed<bool>,
+    /// What containers with a live process have where the volume belongs; none of a container that has no process.
+    pub inside: Observed<Vec<Inside>>,
+}
+
+/// A directory of a volume, bound for one container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubPath {
+    /// The container.
+    pub container: String,
+    /// The bind mount.
+    pub mount: Mount,
+}
+
+/// A volume as one container sees it: its mount table is its own, and differs from the host's in both directions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inside {
+    /// The container.
+    pub container: String,
+    /// The process whose table was read, by the host's numbers.
+    pub process: u32,
+    /// Where the volume belongs in the container.
+    pub path: HostPath,
+    /// What is mounted there.
+    pub mount: Option<Mount>,
 }
 
 /// `NodeGetVolumeStats`.
@@ -104,6 +137,23 @@ impl Volume {
             Some(published) if self.is_inline() => Object::Pod(published.pod.clone()),
             _ => Object::PersistentVolume(self.spec_name.as_str().into(), String::new().into()),
         }
+    }
+
+    /// Whether this is the most durable object that it is known by.
+    pub fn is_known_by(&self, object: &Object) -> bool {
+        match (object, &self.claim) {
+            (Object::Claim(subject), Some(claim)) => claim.claim == *subject,
+            (_, Some(_)) => false,
+            _ => self.object() == *object,
+        }
+    }
+
+    /// Its mounts, where they were seen.
+    pub fn mounts(&self) -> impl Iterator<Item = &Mount> {
+        let published = self.published.iter().map(|published| &published.mount);
+        published
+            .chain([&self.staged])
+            .filter_map(|mount| mount.known()?.as_ref())
     }
 
     /// Whether it lives and dies with its pod.

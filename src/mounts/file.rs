@@ -77,6 +77,15 @@ pub(super) fn read_small(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     read_up_to(&file, limit)
 }
 
+/// The bytes of an attribute of sysfs, which has a page at most: no need to ask first how many.
+pub(super) fn read_sysfs(path: &Path) -> io::Result<Vec<u8>> {
+    const PAGE: usize = 4096;
+    let mut file = File::open(path)?;
+    let mut page = [0_u8; PAGE];
+    let read = file.read(&mut page)?;
+    Ok(page[..read].to_vec())
+}
+
 /// The bytes of an open file, if they are no more than `limit`.
 fn read_up_to(file: &File, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();

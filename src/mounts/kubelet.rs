@@ -1,193 +1,206 @@
-//! The kubelet's own directory: where it is, and which CSI volumes of pods it holds.
+//! The kubelet's own directory: which CSI volumes of pods it holds, which stages, and what else.
 //!
-//! It lists directories and reads `vol_data.json`; it never stats, opens or resolves a `mount`
-//! path, since what is mounted there may not answer. It does not know which pods or volumes there
-//! should be.
+//! It lists directories and reads `vol_data.json`; it never stats, opens or resolves a `mount` or
+//! `globalmount` path, since what is mounted there may not answer. It does not know which pods or
+//! volumes there should be.
+//!
+//! Source of the layout: Kubernetes 1.30–1.37, `pkg/volume/csi/{csi_mounter,csi_attacher,csi_block}.go`.
 
-use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::fs::{DirEntry, FileType};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use crate::model::names::HostPath;
 use crate::model::observed::{Gap, Listing, Observed, Why};
-use crate::model::seen::{KubeletDir, PodVolumeDir, VolumeData};
+use crate::model::seen::{
+    BlockVolumeFile, InTreeDir, KubeletDir, PodVolumeDir, StageDir, VolumeData,
+};
 
-use super::{file, mountinfo};
-
-/// Where the kubelet keeps its files unless told otherwise (`pkg/kubelet/kubeletconfig/defaults.go`).
-const DEFAULT_ROOT: &str = "/var/lib/kubelet";
-
-/// Where distributions keep them: microk8s, k0s, TKGI, IBM, old k3s, RKE1, CCE Agile.
-const KNOWN_ROOTS: [&str; 8] = [
-    DEFAULT_ROOT,
-    "/var/snap/microk8s/common/var/lib/kubelet",
-    "/var/lib/k0s/kubelet",
-    "/var/vcap/data/kubelet",
-    "/var/data/kubelet",
-    "/var/lib/rancher/k3s/agent/kubelet",
-    "/opt/rke/var/lib/kubelet",
-    "/mnt/paas/kubernetes/kubelet",
-];
-
-/// The first 15 characters of the names of programs that are a kubelet or have one inside.
-const PROGRAMS: [&[u8]; 9] = [
-    b"kubelet",
-    b"hyperkube",
-    b"kubelite",
-    b"k0s",
-    b"k3s",
-    b"k3s-server",
-    b"k3s-agent",
-    b"rke2",
-    b"rke2-agent",
-];
+use super::file;
 
 /// A `vol_data.json` is seven short strings; more than this is something else.
 const MAX_DATA: u64 = 64 * 1024;
 
-/// A command line longer than this is cut by nobody, and is no kubelet's.
-const MAX_COMMAND: u64 = 128 * 1024;
+/// Plugins of the kubelet whose volumes are no storage of anybody's, but files that it makes itself.
+const NO_STORAGE: [&str; 7] = [
+    "configmap",
+    "downward-api",
+    "empty-dir",
+    "git-repo",
+    "image",
+    "projected",
+    "secret",
+];
 
-/// Finds the kubelet's root: told to a running kubelet, else seen in the mount table, else a known
-/// place that exists, else the default. No API reports it (kubernetes/kubernetes#92664).
-pub fn discover_root(host_root: &Path) -> HostPath {
-    root_of_process(host_root)
-        .or_else(|| root_of_table(host_root))
-        .or_else(|| {
-            KNOWN_ROOTS
-                .into_iter()
-                .map(HostPath::from)
-                .find(|root| file::resolve(host_root, &root.join("pods")).is_dir())
-        })
-        .unwrap_or_else(|| DEFAULT_ROOT.into())
-}
-
-/// The root directory that a running kubelet was told.
-fn root_of_process(host_root: &Path) -> Option<HostPath> {
-    let proc = file::below(host_root, &"/proc".into());
-    for entry in std::fs::read_dir(&proc).ok()?.flatten() {
-        if !entry.file_name().as_bytes().iter().all(u8::is_ascii_digit) {
-            continue;
-        }
-        let process = entry.path();
-        // The name first: reading the command line of a process that hangs in a page fault can hang too.
-        let Ok(name) = file::read_small(&process.join("comm"), 64) else {
-            continue;
-        };
-        if !PROGRAMS.contains(&name.trim_ascii_end()) {
-            continue;
-        }
-        let Ok(command) = file::read_small(&process.join("cmdline"), MAX_COMMAND) else {
-            continue;
-        };
-        if let Some(root) = root_in_command(&command) {
-            return Some(root);
-        }
-    }
-    None
-}
-
-/// The value of `--root-dir` (kubelet), `--kubelet-root-dir` (k0s) or `--kubelet-arg=root-dir=` (k3s, RKE2).
-fn root_in_command(command: &[u8]) -> Option<HostPath> {
-    let mut arguments = command.split(|byte| *byte == 0);
-    while let Some(argument) = arguments.next() {
-        let Some(flag) = argument.strip_prefix(b"--") else {
-            continue;
-        };
-        let (name, value) = match flag.iter().position(|byte| *byte == b'=') {
-            Some(at) => (&flag[..at], &flag[at + 1..]),
-            None => (flag, arguments.clone().next().unwrap_or_default()),
-        };
-        let root = match name {
-            b"root-dir" | b"kubelet-root-dir" => Some(value),
-            b"kubelet-arg" => value
-                .strip_prefix(b"--")
-                .unwrap_or(value)
-                .strip_prefix(b"root-dir="),
-            _ => None,
-        };
-        let root = root.map(|root| PathBuf::from(OsStr::from_bytes(root)));
-        if let Some(root) = root.filter(|root| root.is_absolute()) {
-            return Some(root.into());
-        }
-    }
-    None
-}
-
-/// The directory that has `pods/<uid>/volumes/` with something mounted; the one with the most, of several.
-fn root_of_table(host_root: &Path) -> Option<HostPath> {
-    let mut counted: BTreeMap<HostPath, usize> = BTreeMap::new();
-    for mount in mountinfo::read_table(host_root).items {
-        if let Some(root) = root_of_target(&mount.target.0) {
-            *counted.entry(root).or_default() += 1;
-        }
-    }
-    counted
-        .into_iter()
-        .max_by_key(|(_, count)| *count)
-        .map(|(root, _)| root)
-}
-
-/// What is before `pods/<uuid>/volumes/` in a path.
-fn root_of_target(target: &Path) -> Option<HostPath> {
-    let parts: Vec<Component<'_>> = target.components().collect();
-    let at = parts.windows(3).position(|three| {
-        three[0].as_os_str() == "pods"
-            && is_uuid(three[1].as_os_str().as_bytes())
-            && three[2].as_os_str() == "volumes"
-    })?;
-    Some(HostPath(parts[..at].iter().collect()))
-}
-
-fn is_uuid(name: &[u8]) -> bool {
-    name.len() == 36
-        && name.iter().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => *byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
-}
-
-/// The CSI volumes of pods that the kubelet has on disk.
+/// What the kubelet has on disk.
 pub fn read_kubelet_dir(host_root: &Path, root: &HostPath) -> KubeletDir {
     let here = file::resolve(host_root, root);
-    let mut pod_volumes = Listing::default();
-    let pods = match list(&here.join("pods")) {
-        Ok(pods) => pods,
-        Err(error) => {
-            let gap = file::gap("list the pods' directories in", &root.join("pods"), &error);
-            return KubeletDir {
-                root: root.clone(),
-                pod_volumes: Listing::unknown(gap),
-            };
-        }
+    let mut found = KubeletDir {
+        root: root.clone(),
+        pod_volumes: Listing::default(),
+        block_volumes: Listing::default(),
+        stages: Listing::default(),
+        in_tree: Listing::default(),
     };
-    for pod in pods.iter().filter(|pod| is_directory(pod)) {
-        let below = Path::new("pods")
-            .join(pod.file_name())
-            .join("volumes/kubernetes.io~csi");
-        match list(&here.join(&below)) {
-            Ok(volumes) => pod_volumes.items.extend(
-                volumes
-                    .iter()
-                    .filter(|volume| is_directory(volume))
-                    .map(|volume| read_volume(pod, volume, &root.join(&below))),
-            ),
-            // A pod without CSI volumes, or one that is just going.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+    let reader = Reader { here, root };
+    reader.read_pods(&mut found);
+    reader.read_plugins(&mut found);
+    found
+}
+
+/// Reads below one kubelet's root.
+struct Reader<'a> {
+    /// The root as we see it.
+    here: PathBuf,
+    /// The root as the host sees it.
+    root: &'a HostPath,
+}
+
+impl Reader<'_> {
+    /// The entries of a directory below the root by name; none where there is no such directory.
+    fn list(&self, below: &Path, gaps: &mut Vec<Gap>) -> Vec<DirEntry> {
+        match list(&self.here.join(below)) {
+            Ok(entries) => entries,
+            // A pod without volumes, one that is just going, a node without such volumes.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => {
-                let gap = file::gap("list a pod's CSI volumes in", &root.join(&below), &error);
-                pod_volumes.gaps.push(gap);
+                gaps.push(file::gap("list", &self.root.join(below), &error));
+                Vec::new()
             }
         }
     }
-    KubeletDir {
-        root: root.clone(),
-        pod_volumes,
+
+    fn read_pods(&self, found: &mut KubeletDir) {
+        let pods = match list(&self.here.join("pods")) {
+            Ok(pods) => pods,
+            Err(error) => {
+                let path = self.root.join("pods");
+                let gap = file::gap("list the pods' directories in", &path, &error);
+                found.pod_volumes = Listing::unknown(gap.clone());
+                found.in_tree = Listing::unknown(gap);
+                return;
+            }
+        };
+        for pod in pods.iter().filter(|pod| is_directory(pod)) {
+            let volumes = Path::new("pods").join(pod.file_name()).join("volumes");
+            for plugin in self.list(&volumes, &mut found.pod_volumes.gaps) {
+                let name = plugin.file_name().to_string_lossy().into_owned();
+                let Some(name) = name.strip_prefix("kubernetes.io~") else {
+                    continue;
+                };
+                if !is_directory(&plugin) || NO_STORAGE.contains(&name) {
+                    continue;
+                }
+                let below = volumes.join(plugin.file_name());
+                for volume in self.list(&below, &mut found.pod_volumes.gaps) {
+                    if !is_directory(&volume) {
+                        continue;
+                    }
+                    if name == "csi" {
+                        let directory = below.join(volume.file_name());
+                        let one = self.pod_volume(pod, &volume, &directory);
+                        found.pod_volumes.items.push(one);
+                    } else {
+                        found.in_tree.items.push(InTreeDir {
+                            pod: text(pod).into(),
+                            plugin: name.to_owned(),
+                            name: text(&volume),
+                            path: self.root.join(below.join(volume.file_name())),
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    fn pod_volume(&self, pod: &DirEntry, volume: &DirEntry, directory: &Path) -> PodVolumeDir {
+        PodVolumeDir {
+            pod: text(pod).into(),
+            spec_name: text(volume),
+            target: self.root.join(directory.join("mount")),
+            data: self.data(&directory.join("vol_data.json")),
+        }
+    }
+
+    /// Stages and block volumes.
+    fn read_plugins(&self, found: &mut KubeletDir) {
+        let csi = Path::new("plugins/kubernetes.io/csi");
+        for driver in self.list(csi, &mut found.stages.gaps) {
+            if !is_directory(&driver) {
+                continue;
+            }
+            let below = csi.join(driver.file_name());
+            match text(&driver).as_str() {
+                "volumeDevices" => self.read_block_volumes(&below, found),
+                // The layout before Kubernetes 1.24: by the name of the PersistentVolume.
+                "pv" => self.read_stages(&below, None, found),
+                name => self.read_stages(&below, Some(name), found),
+            }
+        }
+    }
+
+    fn read_stages(&self, below: &Path, driver: Option<&str>, found: &mut KubeletDir) {
+        for volume in self.list(below, &mut found.stages.gaps) {
+            if !is_directory(&volume) {
+                continue;
+            }
+            let directory = below.join(volume.file_name());
+            found.stages.items.push(StageDir {
+                staging: self.root.join(directory.join("globalmount")),
+                driver: driver.map(Into::into),
+                data: self.data(&directory.join("vol_data.json")),
+            });
+        }
+    }
+
+    fn read_block_volumes(&self, below: &Path, found: &mut KubeletDir) {
+        let data = |spec_name: &DirEntry| {
+            let directory = below.join(spec_name.file_name());
+            self.data(&directory.join("data/vol_data.json"))
+        };
+        for staged in self.list(&below.join("staging"), &mut found.stages.gaps) {
+            let path = below.join("staging").join(staged.file_name());
+            found.stages.items.push(StageDir {
+                staging: self.root.join(path),
+                driver: None,
+                data: data(&staged),
+            });
+        }
+        let publish = below.join("publish");
+        for volume in self.list(&publish, &mut found.block_volumes.gaps) {
+            if !is_directory(&volume) {
+                continue;
+            }
+            let directory = publish.join(volume.file_name());
+            for pod in self.list(&directory, &mut found.block_volumes.gaps) {
+                // What is mounted over an entry does not show in the listing: this is the entry itself.
+                let device_node = pod.file_type().is_ok_and(|kind| kind.is_block_device());
+                found.block_volumes.items.push(BlockVolumeFile {
+                    pod: text(&pod).into(),
+                    spec_name: text(&volume),
+                    target: self.root.join(directory.join(pod.file_name())),
+                    device_node,
+                    data: data(&volume),
+                });
+            }
+        }
+    }
+
+    fn data(&self, below: &Path) -> Observed<VolumeData> {
+        let path = self.root.join(below);
+        match file::read_small(&self.here.join(below), MAX_DATA) {
+            Ok(json) => parse_volume_data(&json).map_or_else(
+                |fault| {
+                    let what = format!("read {path}: {fault}");
+                    Observed::Unknown(Gap::new(Why::Malformed, what))
+                },
+                Observed::Known,
+            ),
+            Err(error) => Observed::Unknown(file::gap("read", &path, &error)),
+        }
     }
 }
 
@@ -203,25 +216,8 @@ fn is_directory(entry: &DirEntry) -> bool {
     entry.file_type().as_ref().is_ok_and(FileType::is_dir)
 }
 
-fn read_volume(pod: &DirEntry, volume: &DirEntry, csi_volumes: &HostPath) -> PodVolumeDir {
-    let directory = csi_volumes.join(volume.file_name());
-    let data = directory.join("vol_data.json");
-    let data = match file::read_small(&volume.path().join("vol_data.json"), MAX_DATA) {
-        Ok(json) => parse_volume_data(&json).map_or_else(
-            |fault| {
-                let what = format!("read {data}: {fault}");
-                Observed::Unknown(Gap::new(Why::Malformed, what))
-            },
-            Observed::Known,
-        ),
-        Err(error) => Observed::Unknown(file::gap("read", &data, &error)),
-    };
-    PodVolumeDir {
-        pod: pod.file_name().to_string_lossy().into_owned().into(),
-        spec_name: volume.file_name().to_string_lossy().into_owned(),
-        target: directory.join("mount"),
-        data,
-    }
+fn text(entry: &DirEntry) -> String {
+    entry.file_name().to_string_lossy().into_owned()
 }
 
 /// The file's own form (`pkg/volume/csi/csi_util.go`): a flat object of strings.
@@ -235,7 +231,7 @@ struct VolumeDataFile {
 }
 
 /// The bytes of a `vol_data.json`.
-fn parse_volume_data(json: &[u8]) -> Result<VolumeData, String> {
+pub fn parse_volume_data(json: &[u8]) -> Result<VolumeData, String> {
     if json.is_empty() {
         return Err("the file is empty".to_owned());
     }
@@ -302,44 +298,10 @@ mod tests {
         );
     }
 
-    #[test]
-    fn roots_that_command_lines_tell() {
-        let root = |command: &str| {
-            root_in_command(command.replace(' ', "\0").as_bytes()).map(|root| root.to_string())
-        };
-        let found = |path: &str| Some(path.to_owned());
-        assert_eq!(root("kubelet --root-dir=/data/k --v=2"), found("/data/k"));
-        assert_eq!(root("kubelet --v=2 --root-dir /data/k"), found("/data/k"));
-        assert_eq!(root("k0s worker --kubelet-root-dir=/k"), found("/k"));
-        assert_eq!(root("k3s server --kubelet-arg=root-dir=/k"), found("/k"));
-        assert_eq!(
-            root("k3s agent --kubelet-arg v=2 --kubelet-arg root-dir=/k"),
-            found("/k")
-        );
-        assert_eq!(root("kubelet --root-dir relative"), None);
-        assert_eq!(root("kubelet --root-dir"), None);
-        assert_eq!(root("kubelet --config=/x"), None);
-    }
-
-    #[test]
-    fn roots_that_targets_tell() {
-        let root = |target: &str| root_of_target(Path::new(target)).map(|root| root.to_string());
-        let uid = "3f2c7e0a-1111-2222-3333-444455556666";
-        assert_eq!(
-            root(&format!(
-                "/data/k/pods/{uid}/volumes/kubernetes.io~csi/pv/mount"
-            )),
-            Some("/data/k".to_owned())
-        );
-        assert_eq!(root(&format!("/data/pods/{uid}/etc-hosts")), None);
-        assert_eq!(root("/data/pods/x/volumes/y"), None);
-    }
-
     proptest! {
         #[test]
         fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = parse_volume_data(&bytes);
-            let _ = root_in_command(&bytes);
         }
     }
 }

@@ -3,12 +3,14 @@
 //!
 //! It has no clock and no threads: time comes with the round.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::mount::DeviceNumber;
+
+use super::state::Suspicion;
 
 /// Between two looks into the root directory of a filesystem that `statfs` does not flatter;
 /// spread over the second half, so that thousands do not fall due together.
@@ -23,6 +25,10 @@ pub(super) struct Memory {
     trouble: BTreeMap<DeviceNumber, Trouble>,
     /// When the root directory of a superblock is looked into again.
     inside_due: BTreeMap<DeviceNumber, Timestamp>,
+    /// FUSE superblocks that were left alone in the last round, since requests waited.
+    spared: BTreeSet<DeviceNumber>,
+    /// Those that answered all the same: requests wait there because it is busy.
+    busy: BTreeSet<DeviceNumber>,
 }
 
 /// A superblock whose probe ran past the deadline.
@@ -39,6 +45,9 @@ impl Memory {
     /// A probe came back in time; a sick one is looked into again at once.
     pub(super) fn answered(&mut self, now: Timestamp, device: DeviceNumber, sick: bool) {
         self.trouble.remove(&device);
+        if self.spared.remove(&device) {
+            self.busy.insert(device);
+        }
         if sick {
             self.inside_due.insert(device, now);
         }
@@ -78,6 +87,8 @@ impl Memory {
         self.trouble
             .retain(|device, _| asked(*device) || stuck(*device));
         self.inside_due.retain(|device, _| asked(*device));
+        self.spared.retain(|device| asked(*device));
+        self.busy.retain(|device| asked(*device));
     }
 
     /// Why a superblock is not asked in this round, and since when it hangs.
@@ -95,6 +106,44 @@ impl Memory {
             Some(_) => return None,
         };
         Some((reason, trouble.since))
+    }
+
+    /// Why a superblock on which suspicion fell is not asked in this round, and since when it may hang.
+    ///
+    /// Requests that wait for a FUSE daemon are the rule where much is read and written: the first
+    /// round leaves it alone, the second asks, and from there on it is known which of the two it is.
+    pub(super) fn suspected(
+        &mut self,
+        device: DeviceNumber,
+        suspicion: Option<&Suspicion>,
+    ) -> Option<(String, Timestamp)> {
+        match suspicion {
+            None => {
+                self.spared.remove(&device);
+                self.busy.remove(&device);
+                None
+            }
+            Some(Suspicion::Frozen {
+                device,
+                in_flight,
+                since,
+            }) => {
+                let what = format!(
+                    "not made, since {in_flight} requests are in flight on its device {device} and none has ended"
+                );
+                Some((what, *since))
+            }
+            Some(Suspicion::Waiting(waiting)) => {
+                if self.busy.contains(&device) || !self.spared.insert(device) {
+                    return None;
+                }
+                let what = format!(
+                    "not made, since {} requests wait for its daemon",
+                    waiting.requests
+                );
+                Some((what, waiting.since?))
+            }
+        }
     }
 
     /// Whether this round looks into the root directory, and notes when the next one does.

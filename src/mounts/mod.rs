@@ -4,11 +4,15 @@
 //! the kubelet's own files, and asks filesystems, each in a way that cannot hang the caller.
 //! It is the one place where a host path is joined to the host root.
 
+pub mod containers;
 mod file;
 pub mod kubelet;
 mod memory;
 pub mod mountinfo;
 pub mod probe;
+pub mod root;
+pub mod state;
 pub mod sysfs;
 mod touch;
+pub mod watch;
 pub mod xfs;

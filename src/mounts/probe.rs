@@ -22,6 +22,7 @@ use crate::model::observed::{Gap, Observed, Why};
 use crate::model::seen::Filesystem;
 
 use super::memory::Memory;
+use super::state::Suspicion;
 use super::touch::{self, Answer, Task};
 
 /// Threads that serve at once, those not counted that are slow. One is enough for healthy
@@ -119,15 +120,18 @@ impl Prober {
 
     /// Asks the filesystem at each place, each superblock by one thread, one place after the other.
     ///
-    /// Every place has an answer, in a time that one hung filesystem lengthens by one deadline at most.
+    /// Every place has an answer, in a time that one hung filesystem lengthens by one deadline at
+    /// most. A suspect is not touched: one whose device is frozen not at all, one whose daemon has
+    /// requests waiting not at first, since it may only be busy.
     pub fn look(
         &self,
         now: Timestamp,
         places: Vec<Place>,
+        suspects: &BTreeMap<DeviceNumber, Suspicion>,
     ) -> BTreeMap<HostPath, Observed<Filesystem>> {
         let mut memory = lock(&self.round);
         let mut answers = Answers::new();
-        self.begin(now, places, &mut memory, &mut answers);
+        self.begin(now, places, suspects, &mut memory, &mut answers);
         let mut state = lock(&self.shared.state);
         loop {
             for (task, answer) in std::mem::take(&mut state.done) {
@@ -155,6 +159,7 @@ impl Prober {
         &self,
         now: Timestamp,
         places: Vec<Place>,
+        suspects: &BTreeMap<DeviceNumber, Suspicion>,
         memory: &mut Memory,
         answers: &mut Answers,
     ) {
@@ -180,7 +185,10 @@ impl Prober {
             |device| state.stuck.contains(&device),
         );
         for (device, mut task) in tasks {
-            if let Some((reason, since)) = memory.left_alone(now, device) {
+            let left_alone = memory
+                .left_alone(now, device)
+                .or_else(|| memory.suspected(device, suspects.get(&device)));
+            if let Some((reason, since)) = left_alone {
                 for target in task.targets {
                     let what = format!("statfs of {target}: {reason}");
                     let gap = Gap::new(Why::TimedOut, what).since(since);

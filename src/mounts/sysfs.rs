@@ -1,8 +1,10 @@
-//! What sysfs says of block devices. Reading it touches no filesystem on them.
+//! What sysfs says of block devices, ext4 and FUSE. Reading it touches no filesystem.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
 
 use crate::model::mount::{DeviceNumber, Mount};
 use crate::model::names::HostPath;
@@ -21,7 +23,7 @@ pub fn device_size(host_root: &Path, device: DeviceNumber) -> Observed<Option<By
         return Observed::Known(None);
     }
     let path = HostPath(PathBuf::from(format!("/sys/dev/block/{device}/size")));
-    let read = match std::fs::read(file::below(host_root, &path)) {
+    let read = match file::read_sysfs(&file::below(host_root, &path)) {
         Ok(read) => read,
         Err(error) => return Observed::Unknown(file::gap("read", &path, &error)),
     };
@@ -31,6 +33,98 @@ pub fn device_size(host_root: &Path, device: DeviceNumber) -> Observed<Option<By
             Why::Malformed,
             format!("read {path}: it holds no number of sectors"),
         )),
+    }
+}
+
+/// What a block device is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Activity {
+    /// Reads, writes, discards and flushes that ended.
+    pub completed: u64,
+    /// Requests that were begun and have not ended.
+    pub in_flight: u64,
+}
+
+/// Whether the kernel has a device; not known where sysfs itself cannot be seen.
+pub fn is_present(host_root: &Path, device: DeviceNumber) -> Option<bool> {
+    let all = HostPath::from("/sys/dev/block");
+    let one = file::below(host_root, &all.join(device.to_string()));
+    match one.symlink_metadata() {
+        Ok(_) => Some(true),
+        Err(_) => file::below(host_root, &all).is_dir().then_some(false),
+    }
+}
+
+/// The kernel's name for a device: `sdb`, `dm-3`, `nvme0n1p1`.
+pub fn name(host_root: &Path, device: DeviceNumber) -> Option<OsString> {
+    let path = HostPath(PathBuf::from(format!("/sys/dev/block/{device}")));
+    let target = file::below(host_root, &path).read_link().ok()?;
+    target.file_name().map(ToOwned::to_owned)
+}
+
+/// Whether a device refuses writing.
+pub fn is_read_only(host_root: &Path, device: DeviceNumber) -> Observed<bool> {
+    let path = HostPath(PathBuf::from(format!("/sys/dev/block/{device}/ro")));
+    read_number(host_root, &path).map(|flag| flag != 0)
+}
+
+/// What a device is doing.
+pub fn activity(host_root: &Path, device: DeviceNumber) -> Observed<Activity> {
+    let path = HostPath(PathBuf::from(format!("/sys/dev/block/{device}/stat")));
+    read(host_root, &path, |bytes| parse_stat(bytes))
+}
+
+/// Whether a device counts what ends: without, standing still says nothing.
+pub fn counts(host_root: &Path, device: DeviceNumber) -> bool {
+    // A partition has its disk's queue.
+    ["queue/iostats", "../queue/iostats"].iter().any(|below| {
+        let path = HostPath(PathBuf::from(format!("/sys/dev/block/{device}/{below}")));
+        read_number(host_root, &path).known() == Some(&1)
+    })
+}
+
+/// A counter of an ext4 filesystem, by the kernel's name of its device.
+pub fn ext4_counter(host_root: &Path, device: &OsStr, counter: &str) -> Observed<u64> {
+    let path = HostPath::from("/sys/fs/ext4").join(device).join(counter);
+    read_number(host_root, &path)
+}
+
+/// How many requests wait for the daemon of a FUSE filesystem; nothing where fusectl is not mounted.
+pub fn fuse_waiting(host_root: &Path, connection: u32) -> Observed<Option<u64>> {
+    let all = HostPath::from("/sys/fs/fuse/connections");
+    let path = all.join(format!("{connection}/waiting"));
+    match read_number(host_root, &path) {
+        Observed::Known(waiting) => Observed::Known(Some(waiting)),
+        // A node that does not mount fusectl has no such number for anybody.
+        Observed::Unknown(gap) if gap.why == Why::NotFound => Observed::Known(None),
+        Observed::Unknown(gap) => Observed::Unknown(gap),
+    }
+}
+
+/// When the machine was started, by its own clock (`proc_stat(5)`).
+pub fn booted(host_root: &Path) -> Option<Timestamp> {
+    let stat = std::fs::read(file::below(host_root, &"/proc/stat".into())).ok()?;
+    parse_boot_time(&stat)
+}
+
+fn read_number(host_root: &Path, path: &HostPath) -> Observed<u64> {
+    read(host_root, path, parse_count)
+}
+
+fn read<T>(
+    host_root: &Path,
+    path: &HostPath,
+    parse: impl FnOnce(&[u8]) -> Option<T>,
+) -> Observed<T> {
+    match file::read_sysfs(&file::below(host_root, path)) {
+        Ok(bytes) => match parse(&bytes) {
+            Some(value) => Observed::Known(value),
+            None => Observed::Unknown(Gap::new(
+                Why::Malformed,
+                format!("read {path}: it holds no such number"),
+            )),
+        },
+        Err(error) => Observed::Unknown(file::gap("read", path, &error)),
     }
 }
 
@@ -78,14 +172,47 @@ fn number_of(host_root: &Path, name: &Path) -> Option<DeviceNumber> {
     parse_number(&std::fs::read(file::below(host_root, &path)).ok()?)
 }
 
+/// A number alone on its line.
+pub fn parse_count(read: &[u8]) -> Option<u64> {
+    std::str::from_utf8(read).ok()?.trim().parse().ok()
+}
+
+/// `stat` of a block device (`Documentation/block/stat.rst`): 11 fields, 15 since Linux 4.18, 17 since 5.5.
+pub fn parse_stat(read: &[u8]) -> Option<Activity> {
+    const ENDED: [usize; 4] = [0, 4, 11, 15];
+    const IN_FLIGHT: usize = 8;
+    let text = std::str::from_utf8(read).ok()?;
+    let mut activity = Activity::default();
+    let mut fields = 0;
+    for (index, field) in text.split_ascii_whitespace().enumerate() {
+        let number: u64 = field.parse().ok()?;
+        if ENDED.contains(&index) {
+            activity.completed = activity.completed.wrapping_add(number);
+        } else if index == IN_FLIGHT {
+            activity.in_flight = number;
+        }
+        fields = index + 1;
+    }
+    (fields > IN_FLIGHT).then_some(activity)
+}
+
+/// The line `btime` of `/proc/stat`.
+pub fn parse_boot_time(stat: &[u8]) -> Option<Timestamp> {
+    let line = stat
+        .split(|byte| *byte == b'\n')
+        .find_map(|line| line.strip_prefix(b"btime "))?;
+    let seconds = i64::try_from(parse_count(line)?).ok()?;
+    Timestamp::from_second(seconds).ok()
+}
+
 /// A size in sectors.
-fn parse_size(read: &[u8]) -> Option<Bytes> {
+pub fn parse_size(read: &[u8]) -> Option<Bytes> {
     let sectors: u64 = std::str::from_utf8(read).ok()?.trim().parse().ok()?;
     sectors.checked_mul(SECTOR).map(Bytes)
 }
 
 /// `major:minor`.
-fn parse_number(read: &[u8]) -> Option<DeviceNumber> {
+pub fn parse_number(read: &[u8]) -> Option<DeviceNumber> {
     let (major, minor) = std::str::from_utf8(read).ok()?.trim().split_once(':')?;
     Some(DeviceNumber {
         major: major.parse().ok()?,
@@ -108,9 +235,32 @@ mod tests {
         assert_eq!(parse_size(b""), None);
     }
 
+    #[test]
+    fn what_devices_do() {
+        let activity = |completed, in_flight| {
+            Some(Activity {
+                completed,
+                in_flight,
+            })
+        };
+        // Linux 6.18, 4.18 and before.
+        let new = b"  10 0 80 5 20 0 160 9 3 12 14 30 0 8 1 40 2\n";
+        assert_eq!(parse_stat(new), activity(100, 3));
+        assert_eq!(parse_stat(b"10 0 80 5 20 0 160 9 0 12 14"), activity(30, 0));
+        assert_eq!(parse_stat(b"10 0 80 5 20 0 160 9"), None);
+        assert_eq!(parse_stat(b"ten 0 80 5 20 0 160 9 0 12 14"), None);
+        assert_eq!(
+            parse_boot_time(b"cpu 1 2\nbtime 1795608000\n"),
+            Timestamp::from_second(1_795_608_000).ok()
+        );
+        assert_eq!(parse_boot_time(b"cpu 1 2\n"), None);
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_survived(read in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let _ = parse_stat(&read);
+            let _ = parse_boot_time(&read);
             let _ = parse_size(&read);
             let _ = parse_number(&read);
         }

@@ -119,8 +119,13 @@ pub fn story(at: Timestamp, story: &Story) -> String {
 }
 
 fn life(at: Timestamp, finding: &Finding) -> String {
+    let back = match finding.flaps {
+        0 => String::new(),
+        1 => ", came back once within an hour".to_owned(),
+        times => format!(", came back {times} times, each within an hour"),
+    };
     let seen = format!(
-        "first seen {} ({} ago), last confirmed {} ago",
+        "first seen {} ({} ago), last confirmed {} ago{back}",
         moment(finding.first_seen),
         age(at, finding.first_seen),
         age(at, finding.last_confirmed)

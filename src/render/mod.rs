@@ -4,7 +4,9 @@
 
 #![deny(clippy::disallowed_methods)]
 
+pub mod cause;
 pub mod describe;
+pub mod facts;
 pub mod json;
 pub mod lists;
 pub mod status;

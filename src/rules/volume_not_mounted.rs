@@ -1,7 +1,5 @@
-//! `VolumeNotMounted`: the pod runs, and its volume is not a mount where the kubelet published it.
-//!
-//! It looks at the host's table only; what the container itself sees is not among the facts yet,
-//! so the problem is told as the milder of the two cases.
+//! `VolumeNotMounted`: the pod runs, and its volume is not a mount where it belongs: in the container's
+//! own mount table (critical), or at the kubelet's target path alone (warning).
 
 use std::time::Duration;
 
@@ -10,8 +8,8 @@ use crate::model::finding::{Problem, Severity};
 use crate::model::stage::{MountStage, Stage};
 use crate::model::names::NodeName;
 use crate::model::objects::{PodState, VolumeMode};
-use crate::model::observed::Observed;
-use crate::model::volume::{Published, Volume};
+use crate::model::observed::{Gap, Observed, Why};
+use crate::model::volume::{Inside, Published, Volume};
 use crate::rules::{Check, Rule, Verdicts, quote};
 
 pub(super) static RULE: Rule = Rule {
@@ -32,32 +30,67 @@ fn check(node: &NodeFacts, verdicts: &mut Verdicts) {
         }
         for published in &volume.published {
             let subject = volume.subject(&node.node);
-            match (&published.mount, &published.state) {
-                (Observed::Known(Some(_)), _)
-                | (_, Observed::Known(PodState::Starting | PodState::Ending | PodState::Done)) => verdicts.ok(subject),
-                (Observed::Unknown(gap), _) | (_, Observed::Unknown(gap)) => verdicts.unknown(subject, gap),
-                (Observed::Known(None), Observed::Known(PodState::Running)) => {
-                    verdicts.problem(subject, problem(&node.node, volume, published));
+            match lost(published) {
+                Ok(None) => verdicts.ok(subject),
+                Ok(Some(Lost::Inside(inside))) => {
+                    verdicts.problem(subject, lost_inside(&node.node, volume, published, inside));
                 }
+                Ok(Some(Lost::OnHost)) => {
+                    verdicts.problem(subject, lost_on_host(&node.node, volume, published));
+                }
+                Err(gap) => verdicts.unknown(subject, gap),
             }
         }
     }
 }
 
-fn problem(node: &NodeName, volume: &Volume, published: &Published) -> Problem {
+/// Where the volume is missing.
+enum Lost<'a> {
+    /// In a container that runs.
+    Inside(&'a Inside),
+    /// At the target path alone.
+    OnHost,
+}
+
+/// Whether a pod that runs has lost the volume; a gap where that cannot be said.
+fn lost(published: &Published) -> Result<Option<Lost<'_>>, &Gap> {
+    if matches!(published.state, Observed::Known(PodState::Starting | PodState::Ending | PodState::Done)) {
+        return Ok(None);
+    }
+    let runs = match &published.live {
+        // Whatever the API says: after a reboot it still calls pods running.
+        Observed::Known(false) => return Ok(None),
+        Observed::Known(true) => true,
+        // Where the agent cannot see processes at all, the pod's status has to do.
+        Observed::Unknown(gap) if matches!(gap.why, Why::Unsupported | Why::NotAsked) => false,
+        Observed::Unknown(gap) => return Err(gap),
+    };
+    if let Some(inside) = published.inside.known()
+        && let Some(empty) = inside.iter().find(|inside| inside.mount.is_none())
+    {
+        return Ok(Some(Lost::Inside(empty)));
+    }
+    match (&published.mount, &published.state) {
+        (Observed::Known(Some(_)), _) => match &published.inside {
+            Observed::Unknown(gap) if runs => Err(gap),
+            _ => Ok(None),
+        },
+        (Observed::Known(None), _) if runs => Ok(Some(Lost::OnHost)),
+        (Observed::Known(None), Observed::Known(_)) => Ok(Some(Lost::OnHost)),
+        (Observed::Unknown(gap), _) | (_, Observed::Unknown(gap)) => Err(gap),
+    }
+}
+
+fn lost_inside(node: &NodeName, volume: &Volume, published: &Published, inside: &Inside) -> Problem {
     let Published { pod, target, .. } = published;
     Problem::new(format!(
-        "Pod {pod} runs on {node}, and the host has no mount of volume {} at its target path: what the pod writes after its next restart goes to the node's own disk.",
-        volume.spec_name
+        "Container {} of pod {pod} runs on {node} without volume {}: nothing is mounted at {} in it, and what it writes there goes to the node's own disk.",
+        inside.container, volume.spec_name, inside.path
     ))
-    .severity(Severity::Warning)
-    .because("mount at the target path", "none", format!("host's mount table, {target}"))
-    .because("pod", "running", format!("pod {pod}"))
-    .next("See on the node whether the path is a mount.", format!("findmnt --mountpoint {}", quote(target)))
-    .next(
-        "See what the pod itself has: the container may still hold the volume.",
-        format!("kubectl exec -n {} {} -- cat /proc/self/mountinfo", pod.namespace, pod.name),
-    )
+    .because("mount in the container", "none", format!("mount table of process {}, {}", inside.process, inside.path))
+    .because("mount at the target path", on_host(published), format!("host's mount table, {target}"))
+    .next("See on the node what the container has.", format!("grep ' {} ' /proc/{}/mountinfo", inside.path, inside.process))
+    .advise("Stop the writing and copy what was written to the node's disk: it is lost with the container.")
     .next(
         "Let the kubelet publish it again by making the pod anew.",
         format!("kubectl delete pod -n {} {}", pod.namespace, pod.name),
@@ -65,11 +98,52 @@ fn problem(node: &NodeName, volume: &Volume, published: &Published) -> Problem {
     .related(volume.related())
 }
 
+fn lost_on_host(node: &NodeName, volume: &Volume, published: &Published) -> Problem {
+    let Published { pod, target, .. } = published;
+    let problem = Problem::new(format!(
+        "Pod {pod} runs on {node}, and the host has no mount of volume {} at its target path: what the pod writes after its next restart goes to the node's own disk.",
+        volume.spec_name
+    ))
+    .severity(Severity::Warning)
+    .because("mount at the target path", "none", format!("host's mount table, {target}"));
+    let held = published.inside.known().and_then(|inside| inside.first());
+    let problem = match held {
+        Some(held) => problem.because(
+            "mount in the container",
+            held.mount.as_ref().map_or_else(|| "none".to_owned(), |mount| format!("{} on {}", mount.fs_type, mount.source)),
+            format!("mount table of process {}, {}", held.process, held.path),
+        ),
+        None => problem.because("pod", "running", format!("pod {pod}")),
+    };
+    let problem = problem.next("See on the node whether the path is a mount.", format!("findmnt --mountpoint {}", quote(target)));
+    let problem = if held.is_some() {
+        problem.advise("The container still holds the volume: let it finish or save its data before it restarts.")
+    } else {
+        problem.next(
+            "See what the pod itself has: the container may still hold the volume.",
+            format!("kubectl exec -n {} {} -- cat /proc/self/mountinfo", pod.namespace, pod.name),
+        )
+    };
+    problem
+        .next(
+            "Let the kubelet publish it again by making the pod anew.",
+            format!("kubectl delete pod -n {} {}", pod.namespace, pod.name),
+        )
+        .related(volume.related())
+}
+
+fn on_host(published: &Published) -> String {
+    match &published.mount {
+        Observed::Known(Some(mount)) => format!("{} on {}", mount.fs_type, mount.source),
+        Observed::Known(None) => "none".to_owned(),
+        Observed::Unknown(gap) => format!("not known: {gap}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
 
-    use crate::model::observed::{Gap, Why};
     use crate::model::sample;
     use crate::rules::tests::check;
 
@@ -80,9 +154,54 @@ mod tests {
         check(&RULE, &sample::node(), expect!["1 ok\n"]);
     }
 
+    /// An agent that does not share the host's PID namespace.
+    fn processes_unseen(published: &mut Published) {
+        let gap = Gap::new(Why::Unsupported, "no process of any pod can be seen");
+        published.live = Observed::Unknown(gap.clone());
+        published.inside = Observed::Unknown(gap);
+    }
+
     #[test]
-    fn a_running_pod_without_the_mount_is_a_problem() {
+    fn a_container_without_the_mount_is_a_problem_though_the_host_has_it() {
+        let node = sample::degraded(|volume| {
+            let inside = Inside { mount: None, ..sample::inside() };
+            volume.published[0].inside = Observed::Known(vec![inside]);
+        });
+        check(&RULE, &node, expect![[r#"
+            critical VolumeNotMounted: claim shop/orders-db on node node-1
+              Container app of pod shop/orders-0 runs on node-1 without volume pvc-11: nothing is mounted at /var/lib/data in it, and what it writes there goes to the node's own disk.
+              - mount in the container: none [mount table of process 4711, /var/lib/data]
+              - mount at the target path: ext4 on /dev/sdb [host's mount table, /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount]
+              > See on the node what the container has.
+                grep ' /var/lib/data ' /proc/4711/mountinfo
+              > Stop the writing and copy what was written to the node's disk: it is lost with the container.
+              > Let the kubelet publish it again by making the pod anew.
+                kubectl delete pod -n shop orders-0
+        "#]]);
+    }
+
+    #[test]
+    fn a_container_that_still_holds_what_the_host_lost_is_a_warning() {
         let node = sample::degraded(|volume| volume.published[0].mount = Observed::Known(None));
+        check(&RULE, &node, expect![[r#"
+            warning VolumeNotMounted: claim shop/orders-db on node node-1
+              Pod shop/orders-0 runs on node-1, and the host has no mount of volume pvc-11 at its target path: what the pod writes after its next restart goes to the node's own disk.
+              - mount at the target path: none [host's mount table, /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount]
+              - mount in the container: ext4 on /dev/sdb [mount table of process 4711, /var/lib/data]
+              > See on the node whether the path is a mount.
+                findmnt --mountpoint /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount
+              > The container still holds the volume: let it finish or save its data before it restarts.
+              > Let the kubelet publish it again by making the pod anew.
+                kubectl delete pod -n shop orders-0
+        "#]]);
+    }
+
+    #[test]
+    fn where_no_process_can_be_seen_the_pods_status_has_to_do() {
+        let node = sample::degraded(|volume| {
+            volume.published[0].mount = Observed::Known(None);
+            processes_unseen(&mut volume.published[0]);
+        });
         check(&RULE, &node, expect![[r#"
             warning VolumeNotMounted: claim shop/orders-db on node node-1
               Pod shop/orders-0 runs on node-1, and the host has no mount of volume pvc-11 at its target path: what the pod writes after its next restart goes to the node's own disk.
@@ -94,6 +213,26 @@ mod tests {
                 kubectl exec -n shop orders-0 -- cat /proc/self/mountinfo
               > Let the kubelet publish it again by making the pod anew.
                 kubectl delete pod -n shop orders-0
+        "#]]);
+    }
+
+    #[test]
+    fn a_pod_that_runs_for_the_api_alone_is_quiet() {
+        let node = sample::degraded(|volume| {
+            volume.published[0].mount = Observed::Known(None);
+            volume.published[0].live = Observed::Known(false);
+            volume.published[0].inside = Observed::Known(Vec::new());
+        });
+        check(&RULE, &node, expect!["1 ok\n"]);
+    }
+
+    #[test]
+    fn processes_that_may_not_be_looked_at_are_unknown() {
+        let node = sample::degraded(|volume| {
+            volume.published[0].live = Observed::Unknown(Gap::new(Why::Denied, "list the processes in /proc"));
+        });
+        check(&RULE, &node, expect![[r#"
+            unknown VolumeNotMounted: claim shop/orders-db on node node-1: list the processes in /proc (Denied)
         "#]]);
     }
 
@@ -117,6 +256,7 @@ mod tests {
         "#]]);
         let node = sample::degraded(|volume| {
             volume.published[0].mount = Observed::Known(None);
+            processes_unseen(&mut volume.published[0]);
             volume.published[0].state = Observed::Unknown(Gap::new(Why::Unavailable, "no answer from the API server"));
         });
         check(&RULE, &node, expect![[r#"

@@ -1,6 +1,5 @@
 //! What was observed on a node: volumes, mounts, sizes, drivers.
 
-use crate::model::driver::{Driver, Plugin};
 use crate::model::facts::{NodeFacts, Thresholds};
 use crate::model::mount::{DeviceNumber, Mount, Usage};
 use crate::model::objects::{PodState, VolumeMode};
@@ -10,9 +9,10 @@ use crate::model::volume::{Condition, DriverStats, Published, Volume};
 use crate::proto::v1;
 use crate::wire::WireError;
 use crate::wire::objects::mode;
+use crate::wire::state::{leftovers, state};
 use crate::wire::value::{
     all, gaps, name, nanoseconds, observed, observed_option, optional, path, path_bytes, required,
-    split, split_option, text, timestamp, unsaid, word, words,
+    split, split_option, text, timestamp, unsaid, word,
 };
 
 impl From<&NodeFacts> for v1::NodeFacts {
@@ -28,6 +28,10 @@ impl From<&NodeFacts> for v1::NodeFacts {
             drivers: facts.drivers.items.iter().map(Into::into).collect(),
             driver_gaps: facts.drivers.gaps.iter().map(Into::into).collect(),
             gaps: facts.gaps.iter().map(Into::into).collect(),
+            leftovers: facts.leftovers.items.iter().map(Into::into).collect(),
+            leftover_gaps: facts.leftovers.gaps.iter().map(Into::into).collect(),
+            uncovered: facts.uncovered.items.iter().map(Into::into).collect(),
+            uncovered_gaps: facts.uncovered.gaps.iter().map(Into::into).collect(),
         }
     }
 }
@@ -52,6 +56,11 @@ impl TryFrom<v1::NodeFacts> for NodeFacts {
             drivers: Listing {
                 items: all("drivers", facts.drivers)?,
                 gaps: gaps(facts.driver_gaps),
+            },
+            leftovers: leftovers(facts.leftovers, facts.leftover_gaps)?,
+            uncovered: Listing {
+                items: all("uncovered", facts.uncovered)?,
+                gaps: gaps(facts.uncovered_gaps),
             },
             gaps: gaps(facts.gaps),
         })
@@ -89,6 +98,7 @@ impl From<&Volume> for v1::Volume {
             stats,
             stats_gap,
             sizes: Some((&volume.sizes).into()),
+            state: Some((&volume.state).into()),
         }
     }
 }
@@ -127,6 +137,7 @@ impl TryFrom<v1::Volume> for Volume {
                 "what the driver answers about the volume",
             ),
             sizes: volume.sizes.unwrap_or_default().into(),
+            state: state(volume.state),
         })
     }
 }
@@ -136,6 +147,10 @@ impl From<&Published> for v1::Published {
         let (state, state_gap) = split(&published.state, |state| pod_state(*state).to_owned());
         let (mount, mount_gap) = split_option(&published.mount, Into::into);
         let (usage, usage_gap) = split(&published.usage, Into::into);
+        let (live, live_gap) = split(&published.live, |live| *live);
+        let (inside, inside_gap) = split(&published.inside, |inside| {
+            inside.iter().map(Into::into).collect()
+        });
         Self {
             pod: Some((&published.pod).into()),
             state: state.unwrap_or_default(),
@@ -147,6 +162,12 @@ impl From<&Published> for v1::Published {
             usage,
             usage_gap,
             asked_read_only: published.asked_read_only.clone(),
+            sub_paths: published.sub_paths.iter().map(Into::into).collect(),
+            device_node: published.device_node,
+            live,
+            live_gap,
+            inside: inside.unwrap_or_default(),
+            inside_gap,
         }
     }
 }
@@ -177,6 +198,18 @@ impl TryFrom<v1::Published> for Published {
                 "what the filesystem answers",
             ),
             asked_read_only: published.asked_read_only.map(text),
+            sub_paths: all("sub_paths", published.sub_paths)?,
+            device_node: published.device_node,
+            live: observed(
+                published.live,
+                published.live_gap,
+                "whether a process of the pod lives",
+            ),
+            inside: observed(
+                Some(all("inside", published.inside)?),
+                published.inside_gap,
+                "what containers see",
+            ),
         })
     }
 }
@@ -364,70 +397,4 @@ fn to_filesystem_size(size: Option<v1::FilesystemSize>) -> Observed<Option<Files
         _ => return Observed::Unknown(unsaid("both bounds of the filesystem's size")),
     };
     observed_option(range, size.gap)
-}
-
-impl From<&Driver> for v1::Driver {
-    fn from(driver: &Driver) -> Self {
-        let (plugin, plugin_gap) = split(&driver.plugin, Into::into);
-        Self {
-            name: driver.name.to_string(),
-            expected_by: driver.expected_by.clone(),
-            socket: driver.socket.as_ref().map(path_bytes),
-            plugin,
-            plugin_gap,
-        }
-    }
-}
-
-impl TryFrom<v1::Driver> for Driver {
-    type Error = WireError;
-
-    fn try_from(driver: v1::Driver) -> Result<Self, WireError> {
-        Ok(Self {
-            name: name(required("name", driver.name)?).into(),
-            expected_by: words(driver.expected_by),
-            socket: driver.socket.map(path),
-            plugin: observed(
-                driver.plugin.map(Into::into),
-                driver.plugin_gap,
-                "what the plugin answers",
-            ),
-        })
-    }
-}
-
-impl From<&Plugin> for v1::Plugin {
-    fn from(plugin: &Plugin) -> Self {
-        let (ready, ready_gap) = split(&plugin.ready, |ready| *ready);
-        let (capabilities, capabilities_gap) = split(&plugin.capabilities, Clone::clone);
-        let (services, services_gap) = split(&plugin.services, Clone::clone);
-        Self {
-            version: plugin.version.clone(),
-            ready: ready.unwrap_or_default(),
-            ready_gap,
-            capabilities: capabilities.unwrap_or_default(),
-            capabilities_gap,
-            services: services.unwrap_or_default(),
-            services_gap,
-        }
-    }
-}
-
-impl From<v1::Plugin> for Plugin {
-    fn from(plugin: v1::Plugin) -> Self {
-        Self {
-            version: word(plugin.version),
-            ready: observed(Some(plugin.ready), plugin.ready_gap, "readiness"),
-            capabilities: observed(
-                Some(words(plugin.capabilities)),
-                plugin.capabilities_gap,
-                "capabilities",
-            ),
-            services: observed(
-                Some(words(plugin.services)),
-                plugin.services_gap,
-                "services",
-            ),
-        }
-    }
 }

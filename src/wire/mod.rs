@@ -9,10 +9,12 @@
 
 #![deny(clippy::disallowed_methods)]
 
+mod driver;
 mod facts;
 mod finding;
 mod objects;
 mod reply;
+mod state;
 mod value;
 
 #[cfg(test)]

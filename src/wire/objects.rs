@@ -40,6 +40,7 @@ impl TryFrom<v1::ObjectRef> for Object {
             "volume" => Self::PersistentVolume(name(object.name).into(), name(object.uid).into()),
             "driver" => Self::Driver(name(object.name).into()),
             "node" => Self::Node(name(object.name).into()),
+            "server" => Self::Server(name(object.name).into()),
             _ => {
                 return Err(WireError::Unknown {
                     field: "kind".to_owned(),

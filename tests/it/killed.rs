@@ -68,6 +68,8 @@ fn scan(node: usize, sequence: u64) -> Scan {
             observed_at: Timestamp::UNIX_EPOCH,
             thresholds: Thresholds::DEFAULT,
             volumes: Listing::default(),
+            leftovers: Listing::default(),
+            uncovered: Listing::default(),
             drivers: Listing::default(),
             gaps: Vec::new(),
         },

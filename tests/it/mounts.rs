@@ -1,5 +1,6 @@
 //! The kernel's and the kubelet's files under a host root that a test made, and real filesystems of this machine.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
@@ -10,9 +11,10 @@ use csi_doctor::model::mount::{DeviceNumber, Mount};
 use csi_doctor::model::names::HostPath;
 use csi_doctor::model::observed::{Observed, Why};
 use csi_doctor::model::sizes::Bytes;
-use csi_doctor::mounts::kubelet::{discover_root, read_kubelet_dir};
+use csi_doctor::mounts::kubelet::read_kubelet_dir;
 use csi_doctor::mounts::mountinfo::read_table;
 use csi_doctor::mounts::probe::{Place, Prober};
+use csi_doctor::mounts::root::discover_root;
 use csi_doctor::mounts::sysfs::{device_of, device_size};
 use expect_test::expect;
 use jiff::Timestamp;
@@ -227,7 +229,7 @@ fn a_real_filesystem_answers() {
         fs_type: "ext4".to_owned(),
     };
     let places = vec![place("/volume", 1), place("/missing", 2)];
-    let answers = prober.look(Timestamp::UNIX_EPOCH, places);
+    let answers = prober.look(Timestamp::UNIX_EPOCH, places, &BTreeMap::new());
     let usage = answers[&HostPath::from("/volume")].known().unwrap().usage;
     assert!(
         usage.total_bytes > 0 && usage.used_bytes <= usage.total_bytes,

@@ -4,6 +4,7 @@
 //! them on a node, `manifests/` likewise. What only a kernel or a plugin can answer is in `answers.yaml`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,7 +22,7 @@ use csi_doctor::model::mount::Usage;
 use csi_doctor::model::names::{HostPath, NodeName};
 use csi_doctor::model::observed::{Gap, Listing, Observed, Why};
 use csi_doctor::model::sample;
-use csi_doctor::model::seen::{Answers, Filesystem, PluginSeen, Seen};
+use csi_doctor::model::seen::{Answers, ContainerSeen, Filesystem, PluginSeen, Seen};
 use csi_doctor::model::sizes::Bytes;
 use csi_doctor::model::stage::Stage;
 use csi_doctor::model::volume::{Condition, DriverStats, Volume};
@@ -74,6 +75,7 @@ impl Situation {
             kubelet: kubelet::read_kubelet_dir(&host, &root),
             plugins: Listing::complete(world.plugins.iter().map(PluginAnswer::seen).collect()),
             objects: Directory::new(story.join("manifests")).read(),
+            containers: world.containers(),
         };
         let mut facts = join::join(&seen);
         join::answer(&mut facts, &world.answers());
@@ -105,7 +107,9 @@ impl Situation {
         gaps.sort();
         gaps.dedup();
         let mut text = String::new();
-        text.extend(gaps.iter().map(|gap| format!("gap: {gap}\n")));
+        for gap in gaps {
+            let _ = writeln!(text, "gap: {gap}");
+        }
         let ill = verdicts
             .iter()
             .filter(|rule| !(rule.problems.is_empty() && rule.unknowns.is_empty()));
@@ -188,6 +192,18 @@ struct World {
     devices: BTreeMap<String, Option<u64>>,
     #[serde(default)]
     stats: Vec<StatsAnswer>,
+    /// What processes of pods see; nothing where the agent sees no process of a pod.
+    #[serde(default)]
+    containers: Vec<ContainerAnswer>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ContainerAnswer {
+    pod: String,
+    id: String,
+    /// Its `/proc/<pid>/mountinfo`.
+    mountinfo: String,
 }
 
 #[derive(Deserialize)]
@@ -232,6 +248,17 @@ struct StatsAnswer {
 }
 
 impl World {
+    fn containers(&self) -> Observed<Vec<ContainerSeen>> {
+        let containers = self.containers.iter().zip(4711..);
+        let containers = containers.map(|(container, process)| ContainerSeen {
+            pod: container.pod.as_str().into(),
+            id: container.id.clone(),
+            process,
+            table: mountinfo::parse_mountinfo(container.mountinfo.as_bytes()),
+        });
+        Observed::Known(containers.collect())
+    }
+
     fn answers(&self) -> Answers {
         let path = |path: &String| HostPath::from(path.as_str());
         Answers {
@@ -245,6 +272,7 @@ impl World {
                 .iter()
                 .map(|(target, size)| (path(target), Observed::Known(size.map(Bytes))))
                 .collect(),
+            states: BTreeMap::new(),
             stats: self
                 .stats
                 .iter()

@@ -225,7 +225,11 @@ fn every_module_says_what_it_does() {
 
 #[test]
 fn no_file_is_two_rooms() {
-    for (path, text) in sources("src").iter().chain(&sources("tests")) {
+    for (path, text) in &sources("src") {
+        // A `tests.rs` is the foot of the file beside it.
+        if path.ends_with("tests.rs") {
+            continue;
+        }
         let lines = text.lines().count();
         assert!(
             lines <= LONGEST_FILE,

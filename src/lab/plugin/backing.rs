@@ -2,6 +2,7 @@
 //! a storage system has its own truth about a volume's size. Formatting,
 //! mounting and growing are done here.
 
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
@@ -14,14 +15,21 @@ use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
 use super::manner::Manner;
-use crate::lab::mounts;
 use crate::lab::volumes::Kind;
+use crate::lab::{fuse_image, mounts};
 
 /// What the backend knows of one volume.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) kind: Kind,
     pub(crate) bytes: u64,
+}
+
+/// What does not answer: a FUSE volume, or the storage behind a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hold {
+    Volume,
+    Io,
 }
 
 /// The directory with all records and images.
@@ -44,9 +52,52 @@ impl Backend {
         self.directory.join(format!("{handle}.img"))
     }
 
-    /// While this file is there, the daemon of a FUSE volume does not answer.
-    pub(crate) fn hold(&self, handle: &str) -> PathBuf {
-        self.directory.join(format!("{handle}.hold"))
+    /// While this file is there, the daemon does not answer.
+    pub(crate) fn hold(&self, handle: &str, of: Hold) -> PathBuf {
+        match of {
+            Hold::Volume => self.directory.join(format!("{handle}.hold")),
+            Hold::Io => self.directory.join(format!("{handle}.hold-io")),
+        }
+    }
+
+    /// The process of the daemon of a FUSE volume.
+    pub(crate) fn daemon(&self, handle: &str) -> anyhow::Result<i32> {
+        let path = self.daemon_path(handle);
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("could not read {}", path.display()))?;
+        text.trim().parse().context("it holds no process number")
+    }
+
+    fn daemon_path(&self, handle: &str) -> PathBuf {
+        self.directory.join(format!("{handle}.pid"))
+    }
+
+    /// Puts the image of an unmounted volume behind a daemon that can stop answering.
+    pub(crate) async fn move_behind_daemon(&self, handle: &str) -> anyhow::Result<()> {
+        let image = self.image(handle);
+        if image.is_symlink() {
+            return Ok(());
+        }
+        let (real, shelf) = (
+            self.directory.join(format!("{handle}.real")),
+            self.directory.join(format!("{handle}.shelf")),
+        );
+        std::fs::create_dir_all(&shelf)
+            .and_then(|()| std::fs::rename(&image, &real))
+            .with_context(|| format!("could not move {}", image.display()))?;
+        let arguments = [
+            "fuse-image".as_ref(),
+            "--image".as_ref(),
+            real.as_os_str(),
+            "--hold".as_ref(),
+            self.hold(handle, Hold::Io).as_os_str(),
+            "--at".as_ref(),
+            shelf.as_os_str(),
+        ]
+        .map(ToOwned::to_owned);
+        start_daemon(&arguments, &shelf).await?;
+        std::os::unix::fs::symlink(shelf.join(fuse_image::NAME), &image)
+            .with_context(|| format!("could not link {}", image.display()))
     }
 
     fn manner_path(&self, handle: &str) -> PathBuf {
@@ -143,7 +194,7 @@ impl Backend {
     ) -> anyhow::Result<()> {
         match record.kind {
             Kind::Tmpfs => mounts::mount_tmpfs(handle, staging, record.bytes),
-            Kind::Fuse => self.start_daemon(handle, staging).await,
+            Kind::Fuse => self.start_volume_daemon(handle, staging).await,
             Kind::Ext4 | Kind::Xfs | Kind::Btrfs => {
                 let image = self.image(handle);
                 if found(&image)? != Some(record.kind) {
@@ -181,30 +232,43 @@ impl Backend {
         }
     }
 
-    /// The daemon outlives the plugin, as a mounted volume must.
-    async fn start_daemon(&self, handle: &str, staging: &Path) -> anyhow::Result<()> {
-        let mut daemon = Command::new("/proc/self/exe")
-            .arg0("csi-doctor-lab")
-            .arg("fuse-volume")
-            .arg("--images")
-            .arg(&self.directory)
-            .args(["--handle", handle, "--at"])
-            .arg(staging)
-            .stdin(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .context("could not start the filesystem's daemon")?;
-        for _ in 0..100 {
-            if mounts::find(staging).is_some() {
-                return Ok(());
-            }
-            if let Some(status) = daemon.try_wait()? {
-                bail!("the filesystem's daemon ended with {status}");
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-        Err(anyhow!("the filesystem's daemon did not mount anything"))
+    async fn start_volume_daemon(&self, handle: &str, staging: &Path) -> anyhow::Result<()> {
+        let arguments = [
+            "fuse-volume".as_ref(),
+            "--images".as_ref(),
+            self.directory.as_os_str(),
+            "--handle".as_ref(),
+            handle.as_ref(),
+            "--at".as_ref(),
+            staging.as_os_str(),
+        ]
+        .map(ToOwned::to_owned);
+        let pid = start_daemon(&arguments, staging).await?;
+        let path = self.daemon_path(handle);
+        std::fs::write(&path, pid.to_string())
+            .with_context(|| format!("could not write {}", path.display()))
     }
+}
+
+/// Starts a daemon and waits for its mount. It outlives the plugin, as a mounted volume must.
+async fn start_daemon(arguments: &[OsString], at: &Path) -> anyhow::Result<u32> {
+    let mut daemon = Command::new("/proc/self/exe")
+        .arg0("csi-doctor-lab")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .context("could not start the filesystem's daemon")?;
+    for _ in 0..100 {
+        if mounts::find(at).is_some() {
+            return Ok(daemon.id());
+        }
+        if let Some(status) = daemon.try_wait()? {
+            bail!("the filesystem's daemon ended with {status}");
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    Err(anyhow!("the filesystem's daemon did not mount anything"))
 }
 
 /// The filesystem that an image holds, by its magic number.

@@ -10,7 +10,7 @@ mod manner;
 mod node;
 mod stats;
 
-pub(crate) use backing::{Backend, Record};
+pub(crate) use backing::{Backend, Hold, Record};
 pub(crate) use manner::{Manner, name};
 
 use std::os::unix::fs::PermissionsExt;

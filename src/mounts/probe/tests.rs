@@ -8,6 +8,7 @@ use expect_test::{Expect, expect};
 
 use super::*;
 use crate::model::mount::Usage;
+use crate::model::state::Waiting;
 
 const DEADLINE: Duration = Duration::from_millis(100);
 
@@ -87,8 +88,11 @@ impl Fixture {
     }
 
     fn look(&self, second: i64, places: Vec<Place>) -> BTreeMap<HostPath, Observed<Filesystem>> {
-        self.prober
-            .look(Timestamp::from_second(second).unwrap(), places)
+        self.prober.look(
+            Timestamp::from_second(second).unwrap(),
+            places,
+            &BTreeMap::new(),
+        )
     }
 
     fn check(&self, second: i64, places: &[(u32, &str)], expected: &Expect) {
@@ -281,4 +285,49 @@ fn the_root_directory_is_looked_into_now_and_then() {
     lock(&fixture.world.sick).remove(&1);
     assert!(inside(802, 1), "until it succeeds");
     assert!(!inside(803, 1), "and not each time then");
+}
+
+#[test]
+fn a_suspect_is_spared_once_and_then_known() {
+    let fixture = Fixture::new(4);
+    let waiting = |minor| {
+        let waiting = Waiting {
+            requests: 3,
+            since: Some(Timestamp::UNIX_EPOCH),
+        };
+        (place(minor, "").device, Suspicion::Waiting(waiting))
+    };
+    let look = |second: i64| {
+        let now = Timestamp::from_second(second).unwrap();
+        let places = vec![place(1, ""), place(2, ""), place(3, "")];
+        let frozen = Suspicion::Frozen {
+            device: place(3, "").device,
+            in_flight: 2,
+            since: Timestamp::UNIX_EPOCH,
+        };
+        let suspects = BTreeMap::from([waiting(1), waiting(2), (place(3, "").device, frozen)]);
+        let answers = fixture.prober.look(now, places, &suspects);
+        let words = answers.into_values().map(|answer| match answer {
+            Observed::Known(_) => "answers".to_owned(),
+            Observed::Unknown(gap) => gap.what,
+        });
+        words.collect::<Vec<_>>().join("\n")
+    };
+    fixture.world.hang([2]);
+    expect![[r#"
+        statfs of /1: not made, since 3 requests wait for its daemon
+        statfs of /2: not made, since 3 requests wait for its daemon
+        statfs of /3: not made, since 2 requests are in flight on its device 0:3 and none has ended"#]]
+    .assert_eq(&look(0));
+    expect![[r#"
+        answers
+        statfs of /2: no answer within 100ms
+        statfs of /3: not made, since 2 requests are in flight on its device 0:3 and none has ended"#]]
+    .assert_eq(&look(30));
+    expect![[r#"
+        answers
+        statfs of /2: an earlier call to this filesystem has not returned
+        statfs of /3: not made, since 2 requests are in flight on its device 0:3 and none has ended"#]]
+    .assert_eq(&look(60));
+    fixture.world.release(2);
 }

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use crate::model::driver::{Driver, Plugin};
 use crate::model::facts::{NodeFacts, Thresholds};
+use crate::model::leftover::{Leftover, LeftoverKind, Uncovered};
 use crate::model::mount::{DeviceNumber, Mount, Usage};
 use crate::model::names::{ClaimRef, HostPath, PodRef};
 use crate::model::objects::{
@@ -18,9 +19,9 @@ use crate::model::objects::{
 use crate::model::observed::{Gap, Listing, Observed, Why};
 use crate::model::scan::{Origin, Scan};
 use crate::model::sizes::{Bytes, FilesystemSize, Sizes};
-use crate::model::volume::{self, DriverStats, Published, Volume};
+use crate::model::state::{BlockDevice, FilesystemErrors, KernelState, Waiting};
+use crate::model::volume::{self, DriverStats, Inside, Published, SubPath, Volume};
 
-use self::finding::object;
 pub(crate) use crate::wire::strategies::finding::story;
 
 fn name() -> impl Strategy<Value = String> {
@@ -244,9 +245,10 @@ fn published() -> impl Strategy<Value = Published> {
         observed(option::of(mount())),
         observed(usage()),
         option::of(text()),
+        seen_inside(),
     )
         .prop_map(
-            |(pod, state, started, target, mount, usage, asked_read_only)| Published {
+            |(
                 pod,
                 state,
                 started,
@@ -254,8 +256,105 @@ fn published() -> impl Strategy<Value = Published> {
                 mount,
                 usage,
                 asked_read_only,
+                (sub_paths, device_node, live, inside),
+            )| Published {
+                pod,
+                state,
+                started,
+                target,
+                mount,
+                usage,
+                asked_read_only,
+                sub_paths,
+                device_node,
+                live,
+                inside,
             },
         )
+}
+
+type SeenInside = (Vec<SubPath>, bool, Observed<bool>, Observed<Vec<Inside>>);
+
+fn seen_inside() -> impl Strategy<Value = SeenInside> {
+    let sub_path = (name(), mount()).prop_map(|(container, mount)| SubPath { container, mount });
+    let inside = (name(), any::<u32>(), path(), option::of(mount())).prop_map(
+        |(container, process, path, mount)| Inside {
+            container,
+            process,
+            path,
+            mount,
+        },
+    );
+    (
+        few(sub_path),
+        any::<bool>(),
+        observed(any::<bool>()),
+        observed(few(inside)),
+    )
+}
+
+fn kernel_state() -> impl Strategy<Value = KernelState> {
+    let device = (
+        any::<[u32; 2]>(),
+        any::<[bool; 2]>(),
+        any::<u64>(),
+        option::of(time()),
+    )
+        .prop_map(
+            |([major, minor], [present, read_only], in_flight, frozen_since)| BlockDevice {
+                number: DeviceNumber { major, minor },
+                present,
+                read_only,
+                in_flight,
+                frozen_since,
+            },
+        );
+    let errors = (any::<u64>(), option::of(time()), any::<bool>())
+        .prop_map(|(count, last, fresh)| FilesystemErrors { count, last, fresh });
+    let waiting = (any::<u64>(), option::of(time()))
+        .prop_map(|(requests, since)| Waiting { requests, since });
+    (
+        observed(option::of(device)),
+        observed(option::of(errors)),
+        observed(option::of(waiting)),
+    )
+        .prop_map(|(device, errors, waiting)| KernelState {
+            device,
+            errors,
+            waiting,
+        })
+}
+
+fn leftover() -> impl Strategy<Value = Leftover> {
+    (
+        prop::sample::select(LeftoverKind::ALL.to_vec()),
+        path(),
+        [option::of(name()), option::of(name()), option::of(name())],
+        observed(option::of(mount())),
+    )
+        .prop_map(|(kind, path, [pod, driver, handle], mount)| Leftover {
+            kind,
+            path,
+            pod: pod.map(Into::into),
+            driver: driver.map(Into::into),
+            handle: handle.map(Into::into),
+            mount,
+        })
+}
+
+fn uncovered() -> impl Strategy<Value = Uncovered> {
+    (
+        [name(), name(), name()],
+        path(),
+        observed(option::of(mount())),
+    )
+        .prop_map(|([pod, plugin, name], path, mount)| Uncovered {
+            pod: pod.into(),
+            plugin,
+            name,
+            path,
+            mount,
+        })
 }
 
 fn stats() -> impl Strategy<Value = DriverStats> {
@@ -297,7 +396,7 @@ fn class() -> impl Strategy<Value = Class> {
 
 fn event() -> impl Strategy<Value = Event> {
     let said = (name(), any::<bool>(), name(), text(), option::of(time()));
-    (object(), said).prop_map(|(about, (by, warning, reason, message, at))| Event {
+    (finding::object(), said).prop_map(|(about, (by, warning, reason, message, at))| Event {
         about,
         by,
         warning,
@@ -328,9 +427,9 @@ fn volume() -> impl Strategy<Value = Volume> {
             observed(option::of(mount())),
             few(published()),
         ),
-        (observed(stats()), sizes()),
+        (observed(stats()), sizes(), kernel_state()),
     )
-        .prop_map(|(first, objects, paths, (stats, sizes))| {
+        .prop_map(|(first, objects, paths, (stats, sizes, state))| {
             let (spec_name, driver, handle, claim, mode) = first;
             let (persistent, attachment, class, events, resizer_seen) = objects;
             let (staging, staged, published) = paths;
@@ -350,6 +449,7 @@ fn volume() -> impl Strategy<Value = Volume> {
                 published,
                 stats,
                 sizes,
+                state,
             }
         })
 }
@@ -388,10 +488,11 @@ fn facts() -> impl Strategy<Value = NodeFacts> {
         any::<u8>(),
         listing(volume()),
         listing(driver()),
+        (listing(leftover()), listing(uncovered())),
         few(gap()),
     )
         .prop_map(
-            |(node, observed_at, nearly_full_percent, volumes, drivers, gaps)| NodeFacts {
+            |(node, observed_at, nearly_full_percent, volumes, drivers, beside, gaps)| NodeFacts {
                 node: node.into(),
                 observed_at,
                 thresholds: Thresholds {
@@ -399,6 +500,8 @@ fn facts() -> impl Strategy<Value = NodeFacts> {
                 },
                 volumes,
                 drivers,
+                leftovers: beside.0,
+                uncovered: beside.1,
                 gaps,
             },
         )
