@@ -109,24 +109,18 @@ impl<'a> Case<'a> {
         let wants = self.claim.request.unwrap_or(has);
         let done = wants <= has && provides <= has;
         match self.claim.resize_status.as_deref() {
+            // A request that was taken back.
+            Some(status) if status.starts_with("Controller") && done => Standing::Idle,
             // Kubernetes 1.30 says Failed where later ones say Infeasible.
             Some(status) if status.starts_with("Controller") => {
-                if done {
-                    // A request that was taken back.
-                    return Standing::Idle;
-                }
                 Standing::Controller(self.controller(is_final(status)))
             }
-            Some(status) if status.starts_with("Node") => {
-                if done {
-                    Standing::Marked
-                } else if self.was_lowered() {
-                    // The resizer begins anew with the smaller request.
-                    Standing::Controller(Trouble::Lowered)
-                } else {
-                    Standing::Node(self.on_node(is_final(status)))
-                }
-            }
+            Some(status) if status.starts_with("Node") => match done {
+                true => Standing::Marked,
+                // The resizer begins anew with the smaller request.
+                false if self.was_lowered() => Standing::Controller(Trouble::Lowered),
+                false => Standing::Node(self.on_node(is_final(status))),
+            },
             _ => self.without_status(has, wants, provides),
         }
     }
