@@ -61,7 +61,11 @@ fn problem(case: &Case<'_>, filesystem: FilesystemSize, floor: Bytes) -> Problem
 }
 
 fn compare(mount: &Mount, has_device: bool) -> String {
-    if has_device { format!("lsblk --bytes {} ; df -B1 {}", quote(&mount.source), quote(&mount.target)) } else { format!("df -B1 {}", quote(&mount.target)) }
+    if has_device {
+        format!("lsblk --bytes {} ; df -B1 {}", quote(&mount.source), quote(&mount.target))
+    } else {
+        format!("df -B1 {}", quote(&mount.target))
+    }
 }
 
 #[cfg(test)]
