@@ -1,6 +1,6 @@
 # Thin targets: what they run is what CI runs.
 
-.PHONY: check fmt clippy test doc e2e deny bless scan dev demo
+.PHONY: check fmt clippy test doc test-node e2e deny bless scan dev demo
 
 check: fmt clippy test doc
 
@@ -39,6 +39,11 @@ scan:
 # A healthy node with agent and collector on localhost, until Ctrl-C.
 dev:
 	cargo run -- up
+
+# What needs root, loop devices and this kernel's filesystems.
+test-node:
+	cargo build --locked
+	tests/node/expansion.sh target/debug/csi-doctor-lab
 
 demo:
 	cargo run -- demo

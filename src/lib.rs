@@ -31,6 +31,7 @@ pub mod wire;
 pub mod fold;
 pub mod history;
 pub mod rules;
+pub mod stages;
 
 pub mod csi;
 pub mod grpc;

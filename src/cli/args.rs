@@ -1,5 +1,7 @@
 //! What the command line is told.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::model::finding::Severity;
@@ -42,6 +44,8 @@ pub(super) enum Command {
     Get(GetArgs),
     /// Show one volume in full: sizes, mounts, findings with evidence and what to do.
     Describe(DescribeArgs),
+    /// Follow a claim's expansion step by step, and say the one thing to do.
+    Diagnose(DiagnoseArgs),
     /// Explain a finding's code or a pasted error message; needs no collector.
     Explain(ExplainArgs),
 }
@@ -92,6 +96,22 @@ pub(super) struct DescribeArgs {
     pub(super) output: OutputArgs,
 }
 
+/// `diagnose`.
+#[derive(Debug, Args)]
+pub(super) struct DiagnoseArgs {
+    /// What to follow.
+    #[arg(value_enum)]
+    pub(super) what: Diagnosable,
+    /// The name of the claim.
+    pub(super) name: String,
+    /// A directory of objects as YAML or JSON, in place of the collector.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(super) from: Option<PathBuf>,
+    /// Where to look.
+    #[command(flatten)]
+    pub(super) scope: ScopeArgs,
+}
+
 /// Where to look.
 #[derive(Debug, Args)]
 pub(super) struct ScopeArgs {
@@ -134,6 +154,14 @@ pub(super) enum Describable {
     /// A volume, by its claim, PersistentVolume or handle.
     #[value(aliases = ["claim", "pvc", "persistentvolumeclaim", "pv", "persistentvolume"])]
     Volume,
+}
+
+/// What can be followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Diagnosable {
+    /// A claim's expansion.
+    #[value(aliases = ["claim", "persistentvolumeclaim"])]
+    Pvc,
 }
 
 /// Other forms than a table.

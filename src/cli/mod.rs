@@ -1,6 +1,7 @@
 //! The command line: asks the collector and prints what it says. It judges nothing.
 
 mod args;
+mod diagnose;
 mod explain;
 mod message;
 
@@ -11,7 +12,8 @@ use anyhow::Context as _;
 use clap::Parser as _;
 
 use crate::cli::args::{
-    Cli, Command, DescribeArgs, FailOn, GetArgs, Kind, Output, OutputArgs, ScopeArgs,
+    Cli, Command, DescribeArgs, Diagnosable, DiagnoseArgs, FailOn, GetArgs, Kind, Output,
+    OutputArgs, ScopeArgs,
 };
 use crate::grpc::client::{Collector, FindingFilter, Listed, Reader, VolumeFilter};
 use crate::model::view::Story;
@@ -48,6 +50,12 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     };
     let outcome = match &cli.command {
         Command::Explain(args) => explain::explain(args),
+        Command::Diagnose(
+            args @ DiagnoseArgs {
+                from: Some(directory),
+                ..
+            },
+        ) => diagnose::from_directory(directory, args, cli.fail_on),
         _ => program::block_on(ask(&cli)),
     };
     let outcome = outcome.and_then(|answer| {
@@ -68,6 +76,9 @@ async fn ask(cli: &Cli) -> anyhow::Result<Answer> {
         Command::Status(output) => status(reader, output, cli.fail_on).await,
         Command::Get(args) => get(reader, args, cli.fail_on).await,
         Command::Describe(args) => describe(reader, args, cli.fail_on).await,
+        Command::Diagnose(args) => match args.what {
+            Diagnosable::Pvc => diagnose::from_collector(reader, args, cli.fail_on).await,
+        },
         Command::Explain(args) => explain::explain(args),
     }
 }

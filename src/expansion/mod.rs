@@ -109,12 +109,12 @@ impl<'a> Case<'a> {
         let wants = self.claim.request.unwrap_or(has);
         let done = wants <= has && provides <= has;
         match self.claim.resize_status.as_deref() {
+            // A request that was taken back.
+            Some(status) if status.starts_with("Controller") && done => Standing::Idle,
             // Kubernetes 1.30 says Failed where later ones say Infeasible.
-            Some(status) if status.starts_with("Controller") => match done {
-                // A request that was taken back.
-                true => Standing::Idle,
-                false => Standing::Controller(self.controller(is_final(status))),
-            },
+            Some(status) if status.starts_with("Controller") => {
+                Standing::Controller(self.controller(is_final(status)))
+            }
             Some(status) if status.starts_with("Node") => match done {
                 true => Standing::Marked,
                 // The resizer begins anew with the smaller request.
@@ -183,7 +183,11 @@ impl<'a> Case<'a> {
     fn on_node(&self, is_final: bool) -> Trouble {
         let said = self
             .condition_said("NodeResizeError")
-            .or_else(|| words::node_failure(&self.volume.events.items));
+            // An event stays for an hour; what has grown since did not fail.
+            .or_else(|| {
+                let grown = self.ground() == Ground::Covers { grown: true };
+                words::node_failure(&self.volume.events.items).filter(|_| !grown)
+            });
         if is_final {
             return Trouble::Infeasible(said);
         }
@@ -203,7 +207,9 @@ impl<'a> Case<'a> {
         let since = |kind: &str| self.claim.condition(kind).and_then(|one| one.since);
         let kinds: &[&str] = match self.standing() {
             Standing::Controller(_) => &["ControllerResizeError", "Resizing"],
-            Standing::Node(Trouble::Failing(_) | Trouble::Infeasible(_)) => &["NodeResizeError"],
+            Standing::Node(Trouble::Failing(_) | Trouble::Infeasible(_)) => {
+                &["NodeResizeError", "FileSystemResizePending"]
+            }
             _ => &["FileSystemResizePending"],
         };
         kinds.iter().find_map(|kind| since(kind))

@@ -9,9 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fold::{Places, certainty};
 use crate::model::finding::{Code, Evidence, Finding, Key, Object, Problem, Subject};
+use crate::model::mount::Mount;
 use crate::model::names::{NodeName, ServerName};
 use crate::model::stage::{MountStage, Stage};
 use crate::model::view::Story;
+use crate::model::volume::Volume;
 
 /// How many of the volumes are named in the story's evidence; all are among what it explains.
 const NAMED: usize = 8;
@@ -50,8 +52,8 @@ fn server(story: &Story, places: &Places<'_>) -> Option<ServerName> {
         .places
         .iter()
         .flat_map(|node| places.known_by(node, object))
-        .flat_map(|volume| volume.mounts())
-        .map(|mount| mount.server())
+        .flat_map(Volume::mounts)
+        .map(Mount::server)
         .collect();
     let mut servers = servers.into_iter();
     match (servers.next(), servers.next()) {
@@ -113,10 +115,11 @@ fn problem(server: &ServerName, lead: &Finding, members: &[Story], nodes: usize)
     names.sort();
     let more = names.len().saturating_sub(NAMED);
     names.truncate(NAMED);
-    let mut named = names.join(", ");
-    if more > 0 {
-        named.push_str(&format!(" and {more} more"));
-    }
+    let rest = match more {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let oldest = names.join(", ") + &rest;
     let mut problem = lead.problem.clone();
     problem.message = format!(
         "{} volumes on {nodes} have the same problem, and server {server} is behind all of them. The oldest: {}",
@@ -125,7 +128,7 @@ fn problem(server: &ServerName, lead: &Finding, members: &[Story], nodes: usize)
     );
     let evidence = Evidence {
         fact: format!("volumes of server {server} with this problem"),
-        value: named,
+        value: oldest,
         source: "sources of their mounts".to_owned(),
     };
     problem.evidence.insert(0, evidence);

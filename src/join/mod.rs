@@ -10,6 +10,7 @@ mod containers;
 mod declared;
 mod drivers;
 mod expansion;
+mod index;
 mod leftovers;
 mod paths;
 mod stale;

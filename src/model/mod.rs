@@ -21,6 +21,7 @@ pub mod stage;
 pub mod state;
 pub mod view;
 pub mod volume;
+pub mod way;
 
 #[doc(hidden)]
 pub mod sample;

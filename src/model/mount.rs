@@ -142,6 +142,8 @@ fn percent(part: u64, whole: u64) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use expect_test::expect;
 
     use crate::model::sample;
@@ -168,7 +170,7 @@ mod tests {
             mount.fs_type = fs_type.to_owned();
             mount.source = source.to_owned();
             let server = mount.server().map_or("-".to_owned(), |server| server.0);
-            text.push_str(&format!("{fs_type} {source} → {server}\n"));
+            writeln!(text, "{fs_type} {source} → {server}").unwrap();
         }
         expect![[r#"
             nfs4 nfs-1.example.com:/export/a → nfs-1.example.com

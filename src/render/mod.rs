@@ -11,6 +11,7 @@ pub mod json;
 pub mod lists;
 pub mod status;
 mod table;
+pub mod way;
 
 use jiff::Timestamp;
 

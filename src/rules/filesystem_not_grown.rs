@@ -61,9 +61,10 @@ fn problem(case: &Case<'_>, filesystem: FilesystemSize, floor: Bytes) -> Problem
 }
 
 fn compare(mount: &Mount, has_device: bool) -> String {
-    match has_device {
-        true => format!("lsblk --bytes {} ; df -B1 {}", quote(&mount.source), quote(&mount.target)),
-        false => format!("df -B1 {}", quote(&mount.target)),
+    if has_device {
+        format!("lsblk --bytes {} ; df -B1 {}", quote(&mount.source), quote(&mount.target))
+    } else {
+        format!("df -B1 {}", quote(&mount.target))
     }
 }
 
@@ -75,7 +76,7 @@ mod tests {
     use crate::model::observed::{Gap, Why};
     use crate::model::sample;
     use crate::model::volume::Volume;
-    use crate::rules::tests::check;
+    use crate::rules::tests::{check, on};
 
     use super::*;
 
@@ -238,7 +239,7 @@ mod tests {
                 claim.node_expansion_not_required = true;
             }
         });
-        assert_eq!(RULE.on_node(&node).problems.len(), 1);
+        assert_eq!(on(&RULE, &node).problems.len(), 1);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 )]
 
 mod agent;
+mod api;
 mod apiserver;
 mod causes;
 mod cli;
