@@ -9,6 +9,31 @@ use crate::model::cause::CauseId as Is;
 
 /// The matchers of this group.
 pub(super) const TABLE: &[Matcher] = &[
+    // ECS, EC2 and Cinder name the state that a volume passes through.
+    says_any(&[
+        " is attaching",
+        " is detaching",
+        "status is detaching",
+        "in state detaching",
+        "in state attaching",
+    ])
+    .at(&[Phase::Attach, Phase::Detach])
+    .general()
+    .likely(
+        Is::OperationInProgress,
+        &[Is::StorageBackendDegraded, Is::StaleVolumeattachment],
+    ),
+    // Kubernetes `pkg/volume/{awsebs,gcepd}`: attached, and no device came.
+    says(&[
+        "could not find attached ",
+        "timeout waiting for mount paths",
+    ])
+    .states(Is::DeviceNotFound),
+    // `pkg/volume/csi/csi_attacher.go`: the watch on a VolumeAttachment broke.
+    says(&["watch error:", "volumeattachments"]).likely(
+        Is::ComponentStateStale,
+        &[Is::ApiUnreachable, Is::TransientRetry],
+    ),
     // API server: the name is still taken by an object that waits for its finalizers.
     says_any(&["object is being deleted"])
         .with(&["volumeattachment"])

@@ -9,6 +9,28 @@ use crate::model::cause::CauseId as Is;
 
 /// The matchers of this group.
 pub(super) const TABLE: &[Matcher] = &[
+    // EBS makes a volume and it is gone at once when the key for it may not be used.
+    says_any(&[
+        "could not create volume",
+        "failed to get an available volume in ec2",
+    ])
+    .with(&["invalidvolume.notfound"])
+    .at(&[Phase::Provision, Phase::Restore])
+    .likely(Is::BackendPermissionDenied, &[Is::StorageclassInvalid]),
+    says_any(&[
+        "incorrectstate",
+        "is not 'running'",
+        "is not in a valid state",
+        "instance is not running",
+    ])
+    .at(&[Phase::Attach])
+    .general()
+    .likely(
+        Is::StaleAttachmentDeadNode,
+        &[Is::NodeUnknownToDriver, Is::OperationInProgress],
+    ),
+    says_any(&["snapshotcreationpervolumerateexceeded"]).states(Is::ModifyCooldown),
+    says_any(&["optinrequired", "pendingverification"]).states(Is::BackendQuotaExceeded),
     // AWS: the identity itself.
     says_any(&[
         "webidentityerr",
@@ -58,6 +80,7 @@ pub(super) const TABLE: &[Matcher] = &[
         "concurrentsnapshotlimitexceeded",
         "maximum volume count",
         "volumesizelimitexceeded",
+        "volumemodificationsizelimitexceeded",
     ])
     .states(Is::BackendQuotaExceeded),
     // EC2 error code; Alibaba ECS error code and its message.

@@ -9,6 +9,8 @@ use crate::model::cause::CauseId as Is;
 
 /// The matchers of this group.
 pub(super) const TABLE: &[Matcher] = &[
+    // Kubernetes cloud provider for Azure, `GetInstanceIDByNodeName`.
+    says(&["failed to get azure instance id for node"]).states(Is::NodeUnknownToDriver),
     // gcp-compute-persistent-disk-csi-driver `controller.go`: it waits before it asks again.
     says(&["not permitted on node", "due to backoff condition"]).states(Is::TransientRetry),
     // gcp-compute-persistent-disk-csi-driver `pkg/deviceutils`: udev made no link for the disk.
@@ -53,6 +55,7 @@ pub(super) const TABLE: &[Matcher] = &[
         "invalid_client",
         "unauthorized_client",
     ])
+    .but_not(&["kube-api-access", "/serviceaccounts/"])
     .states(Is::BackendAuthFailed),
     // Compute error messages of both clouds about a disk type that a machine type does not take.
     says_any(&[

@@ -9,6 +9,52 @@ use crate::model::cause::CauseId as Is;
 
 /// The matchers of this group.
 pub(super) const TABLE: &[Matcher] = &[
+    // ceph-csi `internal/csi-common/utils.go`: the kubelet made the path where the driver does not look.
+    says_any(&["staging path ", "staging target path ", "target path "])
+        .with(&["does not exist on node", "does not exist on the node"])
+        .likely(
+            Is::KubeletDirMismatch,
+            &[Is::ComponentStateStale, Is::PathInvalid],
+        ),
+    says_any(&["rbd: map failed: (22)", "rbd: map failed: (95)"]).likely(
+        Is::KernelSupportMissing,
+        &[Is::BadMountOption, Is::DriverMisconfigured],
+    ),
+    // krbd: an exclusive lock or a read-only snapshot.
+    says(&["rbd: map failed: (30)"]).likely(Is::VolumeInUseElsewhere, &[Is::KernelSupportMissing]),
+    says(&["rbd: map failed: (16)"]).likely(Is::DeviceBusy, &[Is::VolumeInUseElsewhere]),
+    says_any(&[
+        "rbd: couldn't connect to the cluster",
+        "error connecting to the cluster",
+        "unable to connect to the cluster",
+    ])
+    .at(&[Phase::Stage, Phase::Publish])
+    .general()
+    .likely(
+        Is::DataPathUnreachable,
+        &[Is::DataPathAuthFailed, Is::DriverMisconfigured],
+    ),
+    says_any(&[
+        "rbd: couldn't connect to the cluster",
+        "error connecting to the cluster",
+        "error connecting to cluster",
+    ])
+    .but_not(&["permission"])
+    .general()
+    .likely(
+        Is::ApiUnreachable,
+        &[Is::BackendAuthFailed, Is::DriverMisconfigured],
+    ),
+    // ceph-csi `internal/kms`.
+    says_any(&[
+        "missing encryption kms configuration",
+        "failed to parse kms configuration",
+        "no kms configuration",
+    ])
+    .states(Is::DriverMisconfigured),
+    says_any(&["error opening image"])
+        .with(&["input/output error", "(5)", "(110)", "connection timed out"])
+        .states(Is::StorageBackendDegraded),
     // Ceph `mon/MonClient.cc`: monitor and client share no way to prove the key.
     says(&["handle_auth_bad_method"])
         .at(&[Phase::Stage, Phase::Publish])

@@ -11,6 +11,65 @@ use crate::model::cause::CauseId as Is;
 
 /// The matchers of this group.
 pub(super) const TABLE: &[Matcher] = &[
+    // gophercloud `ErrEndpointNotFound`: no such service in the region that is configured.
+    says(&["no suitable endpoint could be found in the service catalog"])
+        .likely(Is::DriverMisconfigured, &[Is::BackendPermissionDenied]),
+    // alibaba-cloud-csi-driver `pkg/disk`: the disk is attached, the node shows no device for it.
+    says_any(&[
+        "disk device cannot be found in node",
+        "cannot be found by serial",
+        "after attaching to disk, but got",
+    ])
+    .states(Is::DeviceNotFound),
+    says_any(&[
+        "exceed the limit attachments of disk",
+        "exceeds the limit of attachments",
+    ])
+    .states(Is::NodeAttachLimit),
+    says_any(&["should be 'pay by quantity'", "disknotportable"]).states(Is::UnsupportedCapability),
+    says_any(&["disk exist or not", "check the disk region"]).likely(
+        Is::VolumeNotFoundBackend,
+        &[Is::BackendAuthFailed, Is::DriverMisconfigured],
+    ),
+    says_any(&[
+        "can be only created in region",
+        "volume can only be created in",
+    ])
+    .states(Is::TopologyMismatch),
+    // oci-cloud-controller-manager `pkg/csi/driver`.
+    says(&["invalid available domain", "compartment id"]).likely(
+        Is::DriverMisconfigured,
+        &[Is::StorageclassInvalid, Is::BackendPermissionDenied],
+    ),
+    says(&["is required in preferredtopologies or allowedtopologies"])
+        .likely(Is::DriverMisconfigured, &[Is::NodeUnknownToDriver]),
+    // Longhorn and Cinder, about the state in which a volume can grow.
+    says_any(&["invalid volume state"])
+        .with(&["for expansion", "expan", "resize"])
+        .at(&[Phase::Expand])
+        .likely(
+            Is::ExpandNeedsRestart,
+            &[Is::StorageBackendDegraded, Is::OperationInProgress],
+        ),
+    // Cinder API `Invalid volume` on delete.
+    says(&["volume status must be available or error"])
+        .at(&[Phase::Delete])
+        .states(Is::DeleteBlockedInUse),
+    says_any(&[
+        "the resource is not ready",
+        "resourcenotready",
+        "resource_not_ready",
+    ])
+    .likely(
+        Is::OperationInProgress,
+        &[Is::TransientRetry, Is::StorageBackendDegraded],
+    ),
+    says_any(&[
+        "googleapi: error 503",
+        "googleapi: error 500",
+        "backend error, backenderror",
+    ])
+    .likely(Is::TransientRetry, &[Is::ApiUnreachable]),
     // Nova `exception.py`, InstanceInvalidState: another task works on the instance.
     says(&["while it is in task_state"]).states(Is::OperationInProgress),
     // Cinder extends an attached volume from microversion 3.42 on; an older API needs it detached.

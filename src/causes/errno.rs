@@ -9,6 +9,24 @@ use crate::model::cause::CauseId as Is;
 
 /// The matchers of this group.
 pub(super) const TABLE: &[Matcher] = &[
+    // Go programs that dial for themselves before they speak HTTP.
+    says_any(&["https://", "http://"])
+        .with(&[
+            "failed to dial",
+            "unable to dial",
+            "could not dial",
+            "failed to connect to",
+        ])
+        .at(&[
+            Phase::Provision,
+            Phase::Attach,
+            Phase::Detach,
+            Phase::Delete,
+            Phase::Expand,
+            Phase::Snapshot,
+        ])
+        .general()
+        .likely(Is::ApiUnreachable, &[Is::CsiDriverUnavailable]),
     // Go's HTTP client names the address that it asked: `Get "https://…": dial tcp …: i/o timeout`.
     says_any(&["https://", "http://"])
         .with(&[
@@ -28,6 +46,9 @@ pub(super) const TABLE: &[Matcher] = &[
             "context deadline exceeded (client",
             "unexpected eof",
             ": eof",
+            "x509: ",
+            "context deadline exceeded: get 'http",
+            "context deadline exceeded: post 'http",
         ])
         .but_not(&["-t efs", "mounting arguments"])
         .general()

@@ -10,6 +10,25 @@ use crate::model::cause::CauseId as Is;
 
 /// The matchers of this group.
 pub(super) const TABLE: &[Matcher] = &[
+    // Linux `fs/ext4/{namei,inode,dir}.c`: a block could not be read, which is not yet damage.
+    says_any(&[
+        "reading directory lblock",
+        "error reading directory block",
+        "unable to read itable block",
+        "unable to read inode block",
+        "error loading journal",
+        "ext4_end_bio",
+        "xfs_buf_ioend",
+        "metadata i/o error",
+    ])
+    .at(&[Phase::Runtime])
+    .states(Is::IoErrorReadonly),
+    says(&["is not a mounted xfs filesystem"]).likely(
+        Is::FilesystemMismatch,
+        &[Is::KubeletDirMismatch, Is::ComponentStateStale],
+    ),
+    // mount-utils `resizefs_linux.go`.
+    says(&["resize of format ", "is not supported for device"]).states(Is::ExpandUnsupported),
     // xfs_repair `repair/phase2.c`: the log must be replayed first.
     says(&["valuable metadata changes in a log"]).states(Is::FilesystemCorruption),
     // Linux `fs/ext4/resize.c`: EPERM, and this line in the kernel log, where errors are recorded.
@@ -70,7 +89,14 @@ pub(super) const TABLE: &[Matcher] = &[
         "btrfs critical (device",
         "btrfs error (device",
     ])
-    .but_not(&["journal", "i/o error", "io failure", "input/output"])
+    .but_not(&[
+        "journal",
+        "i/o error",
+        "io failure",
+        "input/output",
+        "reading directory",
+        "unable to read",
+    ])
     .states(Is::FilesystemCorruption),
     says_any(&[
         "ext4-fs error (device",

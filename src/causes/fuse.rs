@@ -10,6 +10,15 @@ use crate::model::cause::CauseId as Is;
 
 /// The matchers of this group.
 pub(super) const TABLE: &[Matcher] = &[
+    // A webhook adds the serving container to the pod; without it nobody serves the mount.
+    says(&["failed to inject the sidecar container"]).states(Is::MountDaemonFailed),
+    says_any(&[
+        "gcsfuse exited with error",
+        "sidecar container failed with error: signal",
+        "exited with error: signal",
+    ])
+    .at(&[Phase::Stage, Phase::Publish, Phase::Runtime])
+    .states(Is::MountDaemonFailed),
     // The target path was made where this mount(8) cannot see it.
     says(&["kubelet/pods/", "mount point does not exist"]).likely(
         Is::KubeletDirMismatch,

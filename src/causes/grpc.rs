@@ -43,6 +43,13 @@ pub(super) const TABLE: &[Matcher] = &[
         "connection error: desc",
         "error reading from server: eof",
         "transport: missing content-type field",
+        "connection closed before server preface received",
+        "still connecting to unix",
+        "failed to connect to the csi driver",
+        "csi driver probe failed",
+        "error getting driver capabilities",
+        "unable to get driver capabilities",
+        "error connecting to csi driver",
         "unexpected http status code received from server",
     ])
     .general()

@@ -10,6 +10,62 @@ use crate::model::cause::CauseId as Is;
 
 /// The matchers of this group.
 pub(super) const TABLE: &[Matcher] = &[
+    // `pkg/kubelet/pluginmanager` and node-driver-registrar: the registrar runs, and the socket that
+    // it names is not where the kubelet looks.
+    says_any(&["registerplugin error", "plugin registration failed"])
+        .with(&["connect: no such file or directory"])
+        .likely(
+            Is::KubeletDirMismatch,
+            &[Is::CsiDriverUnavailable, Is::CsiDriverNotRegistered],
+        ),
+    says_any(&[
+        "drivernodeid must not be empty",
+        "unknown service pluginregistration.registration",
+    ])
+    .likely(Is::DriverMisconfigured, &[Is::DriverDefect]),
+    says_any(&[
+        "registerplugin error",
+        "plugin registration failed",
+        "registration process failed with error",
+    ])
+    .general()
+    .likely(
+        Is::CsiDriverNotRegistered,
+        &[Is::CsiDriverUnavailable, Is::KubeletDirMismatch],
+    ),
+    // runc: the file behind a subPath is gone, as happens when its ConfigMap was updated.
+    says(&[
+        "mounting ",
+        "/volume-subpaths/",
+        "no such file or directory",
+    ])
+    .likely(Is::ComponentStateStale, &[Is::PathInvalid, Is::StaleMount]),
+    // CSI specification, NodeUnpublishVolume and NodeUnstageVolume: NOT_FOUND.
+    says(&["volume", "not found"])
+        .at(&[Phase::Unpublish, Phase::Unstage])
+        .code(&[crate::model::cause::GrpcCode::NotFound])
+        .likely(
+            Is::ComponentStateStale,
+            &[Is::VolumeNotFoundBackend, Is::StaleVolumeattachment],
+        ),
+    // `pkg/kubelet/token`: the kubelet asks the API server for a token of the pod's account.
+    says(&["failed to fetch token: ", "https://"])
+        .but_not(&["not found", "forbidden"])
+        .at(&[Phase::Publish])
+        .states(Is::ApiUnreachable),
+    says(&["failed to fetch token: ", "not found"])
+        .at(&[Phase::Publish])
+        .states(Is::ReferencedObjectMissing),
+    // `pkg/volume/hostpath` makes what is not there, unless the file system cannot be written.
+    says_any(&["open /", "mkdir /"])
+        .with(&[": read-only file system"])
+        .at(&[Phase::Publish])
+        .but_not(&["kubernetes.io/csi", "rpc error"])
+        .general()
+        .likely(
+            Is::PathInvalid,
+            &[Is::IoErrorReadonly, Is::KubeletDirMismatch],
+        ),
     // `pkg/apis/core/validation` and `subpath_linux.go`.
     says_any(&["must not contain '..'", "subpath"])
         .with(&[

@@ -24,8 +24,10 @@ mod filesystems;
 mod fuse;
 mod general;
 mod grpc;
+mod intree;
 mod kubelet;
 mod mount;
+mod object_stores;
 mod objects;
 mod plain;
 mod plain_limits;
@@ -35,7 +37,9 @@ mod scheduler;
 mod sidecars;
 mod storage;
 mod transport;
+mod vendors;
 mod vsphere;
+mod windows;
 
 pub use handbook::PAGE;
 

@@ -10,6 +10,30 @@ use crate::model::cause::CauseId as Is;
 
 /// The matchers of this group.
 pub(super) const TABLE: &[Matcher] = &[
+    // mkdir(2) on a mount that is dead: stat fails, and yet the name is taken.
+    says_any(&["unable to create directory", "mkdir /"])
+        .with(&[": file exists"])
+        .at(&[Phase::Provision])
+        .likely(Is::StaleMount, &[Is::PathInvalid]),
+    // umount(8) and umount2(2), EINVAL: nothing is mounted there any more.
+    says_any(&["umount: ", "unmount failed", "failed to unmount"])
+        .with(&[
+            "mountpoint not found",
+            ": not mounted",
+            "no mount point specified",
+            "not found.",
+        ])
+        .at(&[Phase::Unpublish, Phase::Unstage])
+        .likely(
+            Is::ComponentStateStale,
+            &[Is::StaleMount, Is::TransientRetry],
+        ),
+    // mount_lustre.c, ENODEV and EINVAL.
+    says(&["are the lustre modules loaded"]).states(Is::KernelSupportMissing),
+    says(&["mount.lustre", "are the mount options correct"]).likely(
+        Is::BadMountOption,
+        &[Is::PathInvalid, Is::KernelSupportMissing],
+    ),
     // mount(8), for an image in a file.
     says(&["failed to setup loop device"])
         .likely(Is::KernelSupportMissing, &[Is::PathInvalid, Is::DeviceBusy]),

@@ -10,6 +10,31 @@ use crate::model::cause::CauseId as Is;
 
 /// The matchers of this group.
 pub(super) const TABLE: &[Matcher] = &[
+    // `pkg/apis/core/validation`: the two fields of a claim that name its source.
+    says(&["must match datasourceref"]).states(Is::DataSourceInvalid),
+    // Validation rules of a CRD (CEL), refused to a controller of another version than the CRD.
+    says_any(&[
+        "is invalid: spec: invalid value: 'object'",
+        "is invalid: status: invalid value",
+        "is invalid: <nil>: invalid value",
+    ])
+    .likely(Is::DriverDefect, &[Is::SnapshotApiMissing]),
+    // The API server does not serve a version that a sidecar was built for.
+    says(&["the server could not find the requested resource"])
+        .but_not(&["snapshot"])
+        .general()
+        .likely(Is::DriverDefect, &[Is::ApiUnreachable]),
+    // external-attacher: a VolumeAttachment whose PV is gone.
+    says_any(&[
+        "failed to attach: persistentvolume '",
+        "failed to detach: persistentvolume '",
+        "failed to detach: could not find pv",
+    ])
+    .with(&["not found"])
+    .likely(
+        Is::StaleVolumeattachment,
+        &[Is::BindingInconsistent, Is::VolumeNotFoundBackend],
+    ),
     // The quota admission plugin gave up waiting for its own evaluation, not for want of quota.
     says(&["resource quota evaluates timeout"]).states(Is::TransientRetry),
     says(&["user 'system:serviceaccount:", "cannot ", " resource '"]).states(Is::K8sRbacDenied),

@@ -4,11 +4,14 @@
 //! volumerestrictions,nodevolumelimits}`. Knows nothing of the reasons that are not about volumes.
 
 use crate::causes::layers::Phase;
-use crate::causes::matcher::{Matcher, says};
+use crate::causes::matcher::{Matcher, says, says_any};
 use crate::model::cause::CauseId as Is;
 
 /// The matchers of this group.
 pub(super) const TABLE: &[Matcher] = &[
+    // `volumerestrictions`: a claim that one pod only may use.
+    says_any(&["node has pod using persistentvolumeclaim with the same name and readwriteoncepod"])
+        .states(Is::VolumeInUseElsewhere),
     says(&["volume node affinity conflict"]).states(Is::TopologyMismatch),
     says(&["didn't match persistentvolume's node affinity"]).states(Is::TopologyMismatch),
     says(&["had no available volume zone"]).states(Is::TopologyMismatch),

@@ -10,6 +10,59 @@ use crate::model::cause::CauseId as Is;
 
 /// The matchers of this group.
 pub(super) const TABLE: &[Matcher] = &[
+    // CSI specification, CreateVolume from a source.
+    says_any(&[
+        "source volume size",
+        "size of the source",
+        "size of source",
+        "source snapshot size",
+        "smaller than the source",
+        "smaller than source",
+        "less than the source",
+        "size of the snapshot",
+        "snapshot's size",
+        "snapshot size",
+    ])
+    .with(&[
+        "smaller",
+        "less than",
+        "greater",
+        "larger",
+        "not match",
+        "must be",
+        "bigger",
+        "different",
+    ])
+    .at(&[Phase::Provision, Phase::Restore])
+    .states(Is::DataSourceInvalid),
+    // external-provisioner `pkg/controller/topology.go`.
+    says_any(&[
+        "error getting node '",
+        "error getting selected node",
+        "failed to get node '",
+    ])
+    .with(&["not found"])
+    .at(&[Phase::Provision, Phase::Restore])
+    .likely(
+        Is::NodeUnknownToDriver,
+        &[Is::CsiDriverNotRegistered, Is::ComponentStateStale],
+    ),
+    // external-snapshotter `GetCredentials`, inside the parameters of a snapshot.
+    says_any(&[
+        "failed to get secret params",
+        "cannot find secrets",
+        "secret reference not specified",
+    ])
+    .states(Is::DriverSecretInvalid),
+    says_any(&["must be in the same namespace"])
+        .with(&["pvc", "claim", "source"])
+        .states(Is::DataSourceInvalid),
+    says_any(&[
+        "leader election lost",
+        "failed to renew lease",
+        "stopped leading",
+    ])
+    .likely(Is::ApiUnreachable, &[Is::CsiDriverUnavailable]),
     // external-provisioner `--extra-create-metadata` adds these, which an older driver refuses.
     says(&["parameter", "csi.storage.k8s.io/p"])
         .at(&[Phase::Provision])

@@ -11,6 +11,77 @@ use crate::model::cause::CauseId as Is;
 
 /// The matchers of this group.
 pub(super) const TABLE: &[Matcher] = &[
+    // linstor-server: the satellite did not get its resource up.
+    says_any(&["did not become ready on node", "check satellite for errors"]).likely(
+        Is::StorageBackendDegraded,
+        &[Is::DataPathUnreachable, Is::KernelSupportMissing],
+    ),
+    // local-path-provisioner `provisioner.go`: a class that binds at once has no node chosen.
+    says(&["configuration error, no node was specified"])
+        .likely(Is::StorageclassInvalid, &[Is::DriverMisconfigured]),
+    // longhorn-manager `scheduler/replica_scheduler.go`.
+    says(&["cannot schedule ", "more bytes to disk"]).states(Is::BackendCapacityExhausted),
+    // longhorn-manager `csi/node_server.go`.
+    says(&["requires shared access but is not marked for shared use"])
+        .states(Is::UnsupportedCapability),
+    says_any(&["missing passphrase", "passphrase is empty", "no passphrase"])
+        .states(Is::DriverSecretInvalid),
+    says(&["staging target path ", "is no longer valid"])
+        .likely(Is::StaleMount, &[Is::ComponentStateStale]),
+    // longhorn-manager: the share-manager pod that serves an RWX volume.
+    says_any(&["share not yet available", "share manager", "share-manager"])
+        .with(&[
+            "not yet available",
+            "not ready",
+            "not running",
+            "error",
+            "fail",
+        ])
+        .at(&[Phase::Attach, Phase::Stage, Phase::Publish])
+        .likely(
+            Is::MountDaemonFailed,
+            &[Is::StorageBackendDegraded, Is::DataPathUnreachable],
+        ),
+    says_any(&[
+        "hasn't been attached yet",
+        "has not been attached yet",
+        "is not attached yet",
+    ])
+    .at(&[Phase::Stage, Phase::Publish])
+    .likely(Is::ComponentStateStale, &[Is::DeviceNotFound]),
+    says(&["/dev/longhorn/", "is not a block device"]).likely(
+        Is::DeviceNotFound,
+        &[Is::DeviceBusy, Is::ComponentStateStale],
+    ),
+    // longhorn-manager, on a replica that finds no disk: the volume's condition `Scheduled`.
+    says_any(&[
+        "replica scheduling failed",
+        "failed to schedule replica",
+        "cannot schedule replica",
+        "precheck new replica failed",
+    ])
+    .with(&["storage", "space", "disk", "schedul", "node"])
+    .at(&[Phase::Provision, Phase::Attach, Phase::Runtime, Phase::Bind])
+    .likely(
+        Is::BackendCapacityExhausted,
+        &[Is::StorageBackendDegraded, Is::StorageclassInvalid],
+    ),
+    // DRBD: opening a resource that is primary elsewhere.
+    says_any(&["wrong medium type", "multiple primaries not allowed"]).likely(
+        Is::VolumeInUseElsewhere,
+        &[Is::StorageBackendDegraded, Is::StaleAttachmentDeadNode],
+    ),
+    // Longhorn, about a node that is not fit to have the volume.
+    says_any(&["node ", "nodes "])
+        .near(&["is down"])
+        .at(&[Phase::Attach])
+        .general()
+        .likely(
+            Is::StaleAttachmentDeadNode,
+            &[Is::NodeUnknownToDriver, Is::StorageBackendDegraded],
+        ),
+    says(&["is not ready/does not exist"])
+        .likely(Is::NodeUnknownToDriver, &[Is::CsiDriverUnavailable]),
     // linstor-csi `pkg/client`: LINSTOR names no device for the resource on this node.
     says(&["failed to stat source device"]).likely(
         Is::StorageBackendDegraded,
@@ -119,6 +190,15 @@ pub(super) const TABLE: &[Matcher] = &[
         "replicas are failed",
         "is not ready to be attached",
         "engine is not running",
+        "not in healthy state",
+        "is not in a healthy state",
+        "volume not healthy",
+        "current status is: error",
+        "current status is error",
+        "in 'error' state",
+        "state is degraded",
+        "state: degraded",
+        "state is failed",
     ])
     .likely(
         Is::StorageBackendDegraded,

@@ -8,9 +8,9 @@ use crate::causes::layers::{Nested, Phase};
 use crate::causes::matcher::Matcher;
 use crate::causes::needles::Needles;
 use crate::causes::{
-    attach, aws, azure_google, ceph, clouds, errno, filesystems, fuse, general, grpc, kubelet,
-    mount, objects, plain, plain_limits, requests, scheduler, sidecars, storage, transport,
-    vsphere,
+    attach, aws, azure_google, ceph, clouds, errno, filesystems, fuse, general, grpc, intree,
+    kubelet, mount, object_stores, objects, plain, plain_limits, requests, scheduler, sidecars,
+    storage, transport, vendors, vsphere, windows,
 };
 
 /// Every group of matchers. Among equals the earlier one wins.
@@ -30,6 +30,10 @@ const GROUPS: &[&[Matcher]] = &[
     clouds::TABLE,
     vsphere::TABLE,
     storage::TABLE,
+    intree::TABLE,
+    windows::TABLE,
+    vendors::TABLE,
+    object_stores::TABLE,
     errno::TABLE,
     grpc::TABLE,
     requests::TABLE,

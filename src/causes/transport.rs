@@ -11,6 +11,24 @@ use crate::model::cause::CauseId as Is;
 
 /// The matchers of this group.
 pub(super) const TABLE: &[Matcher] = &[
+    // Kubernetes `pkg/volume/iscsi/iscsi_util.go`, when no portal gave a device.
+    says(&["failed to get any path for iscsi disk"])
+        .general()
+        .likely(
+            Is::BlockTransportLoginFailed,
+            &[Is::DeviceNotFound, Is::MountHelperMissing],
+        ),
+    says(&["modprobe: error: could not insert '"]).states(Is::KernelSupportMissing),
+    // Trident `utils/iscsi.go`: how multipath must be set up on the node.
+    says_any(&[
+        "unsupported find_multipaths",
+        "find_multipaths",
+        "multipath.conf",
+    ])
+    .likely(
+        Is::DriverMisconfigured,
+        &[Is::DeviceBusy, Is::DeviceNotFound],
+    ),
     // Linux `drivers/scsi/libiscsi.c` and open-iscsi, in the logs: a session's connection broke.
     says_any(&["detected conn error", "ping timeout of "])
         .likely(Is::DataPathUnreachable, &[Is::BlockTransportLoginFailed]),

@@ -9,6 +9,37 @@ use crate::model::cause::CauseId as Is;
 
 /// The matchers of this group.
 pub(super) const TABLE: &[Matcher] = &[
+    // vim faults and the driver's own words for a datastore that a host does not see.
+    says_any(&["datastore"])
+        .near(&[
+            "is not accessible on the host",
+            "no access to the datastore",
+            "not accessible from the host",
+            "is inaccessible",
+        ])
+        .at(&[Phase::Attach])
+        .states(Is::TopologyMismatch),
+    says_any(&["disk.enableuuid", "enableuuid"])
+        .likely(Is::DriverMisconfigured, &[Is::DeviceNotFound]),
+    says_any(&[
+        "unitnumber",
+        "no available slot",
+        "no free slot",
+        "controller is full",
+        "no slots",
+    ])
+    .at(&[Phase::Attach])
+    .likely(Is::NodeAttachLimit, &[Is::DriverMisconfigured]),
+    // vsphere-csi-driver `pkg/csi/service/common/commonco`.
+    says_any(&[
+        "csinodetopology",
+        "topology information for node",
+        "failed to retrieve topology",
+    ])
+    .likely(
+        Is::NodeUnknownToDriver,
+        &[Is::DriverMisconfigured, Is::CsiDriverUnavailable],
+    ),
     says(&["node ", "is not added to any"]).states(Is::NodeUnknownToDriver),
     // CNS lists no such volume; VSLM knows no such object.
     says(&["is not registered as", "cns volume"]).states(Is::VolumeNotFoundBackend),
