@@ -17,7 +17,7 @@ use crate::join;
 use crate::model::facts::{NodeFacts, Thresholds};
 use crate::model::mount::Mount;
 use crate::model::names::{DriverName, HostPath, NodeName, Uid, VolumeHandle};
-use crate::model::objects::{Objects, PodState};
+use crate::model::objects::{Objects, PodState, VolumeMode};
 use crate::model::observed::{Gap, Observed, Why};
 use crate::model::scan::{Origin, Scan};
 use crate::model::seen::{Answers, ContainerSeen, KubeletDir, Seen};
@@ -271,13 +271,18 @@ impl Scanner {
     /// The second half: sysfs first, then every volume is asked, each within its deadline. Whether a
     /// filesystem counted new errors.
     async fn ask(&mut self, facts: &NodeFacts) -> (Answers, bool) {
-        let mounts: Vec<Mount> = facts
-            .volumes
-            .items
+        let volumes = &facts.volumes.items;
+        let mounts: Vec<Mount> = volumes.iter().flat_map(mounted).cloned().collect();
+        // Of a device only sysfs tells: asking the file would ask the filesystem of all devices' nodes.
+        let with_files = volumes
             .iter()
-            .flat_map(mounted)
-            .cloned()
-            .collect();
+            .filter(|volume| volume.mode == VolumeMode::Filesystem);
+        let places = with_files.flat_map(mounted).map(|mount| Place {
+            target: mount.target.clone(),
+            device: mount.device,
+            fs_type: mount.fs_type.clone(),
+        });
+        let places = places.collect();
         let now = facts.observed_at;
         let (prober, kernel) = (Arc::clone(&self.prober), self.kernel.take());
         // Neither waits longer than its deadline; the threads that may hang are the prober's own.
@@ -286,12 +291,7 @@ impl Scanner {
             let looked = kernel
                 .as_mut()
                 .map_or_else(Looked::default, |kernel| kernel.look(now, &mounts));
-            let places = mounts.into_iter().map(|mount| Place {
-                target: mount.target,
-                device: mount.device,
-                fs_type: mount.fs_type,
-            });
-            let filesystems = prober.look(now, places.collect(), &looked.suspects);
+            let filesystems = prober.look(now, places, &looked.suspects);
             (kernel, looked, filesystems)
         });
         let (probed, stats) = tokio::join!(probing, self.ask_drivers(facts));
@@ -346,9 +346,13 @@ impl Scanner {
             (Some(socket), Observed::Known(plugin))
                 if plugin.can("GET_VOLUME_STATS") == Some(true) =>
             {
-                self.plugins
-                    .stats(socket, handle, &mount.target, volume.staging.as_ref())
-                    .await
+                let path = join::asked_at(volume.mode, &mount.target);
+                // The kubelet leaves it out for a device.
+                let staging = match volume.mode {
+                    VolumeMode::Filesystem => volume.staging.as_ref(),
+                    VolumeMode::Block => None,
+                };
+                self.plugins.stats(socket, handle, &path, staging).await
             }
             (_, Observed::Known(_)) => Observed::Unknown(Gap::new(
                 Why::Unsupported,

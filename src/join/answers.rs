@@ -3,6 +3,7 @@
 use crate::model::facts::NodeFacts;
 use crate::model::mount::Mount;
 use crate::model::names::HostPath;
+use crate::model::objects::VolumeMode;
 use crate::model::observed::{Gap, Observed, Why};
 use crate::model::seen::{Answers, Filesystem};
 use crate::model::sizes::{Bytes, FilesystemSize};
@@ -27,7 +28,10 @@ pub fn answer(facts: &mut NodeFacts, answers: &Answers) {
 
 fn answer_volume(volume: &mut Volume, answers: &Answers) {
     for published in &mut volume.published {
-        if let Observed::Known(None) = published.mount {
+        if volume.mode == VolumeMode::Block {
+            let what = "a raw block device has no filesystem";
+            published.usage = Observed::Unknown(Gap::new(Why::Unsupported, what));
+        } else if let Observed::Known(None) = published.mount {
             published.usage = Observed::Unknown(nothing_mounted(&published.target));
         } else if let Some(filesystem) = answers.filesystems.get(&published.target) {
             published.usage = filesystem.clone().map(|filesystem| filesystem.usage);
@@ -67,6 +71,9 @@ fn answer_volume(volume: &mut Volume, answers: &Answers) {
             .clone()
             .map(|filesystem| filesystem_size(&mount.fs_type, &filesystem, device));
         volume.sizes.filesystem = size;
+    }
+    if volume.mode == VolumeMode::Block {
+        volume.sizes.filesystem = Observed::Known(None);
     }
     if volume.is_directory_backed() {
         // The disk below is the node's own: its sizes say nothing of the volume.

@@ -53,6 +53,19 @@ pub(super) fn old_staging(root: &HostPath, spec_name: &str) -> HostPath {
     ))
 }
 
+/// The path by which the kubelet asks for a volume's usage: that of its own map for a raw block volume
+/// (`plugins/kubernetes.io/csi/volumeDevices/<spec name>/dev/<pod UID>`), the target path for any other.
+pub fn asked_at(mode: VolumeMode, target: &HostPath) -> HostPath {
+    let mut parents = target.0.ancestors().skip(1);
+    match (mode, parents.next(), parents.nth(1), target.0.file_name()) {
+        (VolumeMode::Block, Some(volume), Some(all), Some(pod)) => {
+            let name = volume.file_name().unwrap_or_default();
+            HostPath(all.join(name).join("dev").join(pod))
+        }
+        _ => target.clone(),
+    }
+}
+
 /// The handle that the kubelet makes up for an inline volume.
 pub(super) fn inline_handle(pod: &PodRef, name: &str) -> VolumeHandle {
     format!("csi-{}", hash(&format!("{}{name}", pod.uid))).into()
@@ -98,6 +111,11 @@ mod tests {
         assert_eq!(
             inline_handle(&pod, "scratch").as_str(),
             "csi-0934dacff83927dc0a39c2f57b7f65aef661df391235ea04c0346de54ef740a8"
+        );
+        let device = target(&root, VolumeMode::Block, &pod.uid, "pv");
+        assert_eq!(
+            asked_at(VolumeMode::Block, &device).to_string(),
+            "/var/lib/kubelet/plugins/kubernetes.io/csi/volumeDevices/pv/dev/3f2c7e0a-1111-2222-3333-444455556666"
         );
         assert_eq!(
             target(&root, VolumeMode::Filesystem, &pod.uid, "a/b").to_string(),

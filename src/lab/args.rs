@@ -50,10 +50,14 @@ pub(crate) enum Command {
 pub(crate) enum Hidden {
     /// The first process of the lab's namespaces
     #[command(hide = true)]
-    Inside { setup: Setup },
+    Inside {
+        setup: Setup,
+    },
     /// The process that does the lab's work
     #[command(hide = true)]
-    Worker { setup: Setup },
+    Worker {
+        setup: Setup,
+    },
     /// A CSI node plugin
     #[command(hide = true)]
     Plugin(Plugin),
@@ -63,6 +67,7 @@ pub(crate) enum Hidden {
     /// The daemon that a device's backing file lies behind
     #[command(hide = true)]
     FuseImage(FuseImage),
+    HoldDevice,
     /// The process of a pod's container
     #[command(hide = true)]
     Container(Container),
@@ -190,7 +195,7 @@ pub(crate) struct Container {
     #[arg(long)]
     pub(crate) root: PathBuf,
     #[arg(long)]
-    pub(crate) volume: PathBuf,
+    pub(crate) volume: Option<PathBuf>,
     #[arg(long)]
     pub(crate) read_only: bool,
 }

@@ -17,6 +17,7 @@ use nix::unistd::{chdir, pause, pivot_root};
 use tokio::time::sleep;
 
 use crate::lab::laboratory::Lab;
+use crate::lab::volumes::Kind;
 use crate::lab::{args, mounts};
 
 /// Where every pod of the lab has its volume, as its spec says.
@@ -33,7 +34,9 @@ pub(crate) fn run(wanted: &args::Container) -> anyhow::Result<ExitCode> {
     let slave = MsFlags::MS_REC | MsFlags::MS_SLAVE;
     mount(none, "/", none, slave, none).context("could not make the mounts slaves")?;
     mounts::bind(&wanted.root, &wanted.root, false)?;
-    mounts::bind(&wanted.volume, &place, wanted.read_only)?;
+    if let Some(volume) = &wanted.volume {
+        mounts::bind(volume, &place, wanted.read_only)?;
+    }
     let enter = || {
         chdir(&wanted.root)?;
         pivot_root(".", ".")?;
@@ -65,9 +68,11 @@ impl Lab {
             "container".into(),
             "--root".into(),
             root.join("root").into(),
-            "--volume".into(),
-            volume.target(&self.setup).into(),
         ];
+        // Of a device the runtime makes a node in the container's /dev, and mounts nothing.
+        if volume.kind != Kind::Block {
+            arguments.extend(["--volume".into(), volume.target(&self.setup).into()]);
+        }
         if volume.read_only {
             arguments.push("--read-only".into());
         }
@@ -80,7 +85,8 @@ impl Lab {
         let pid = self
             .processes
             .start(&name, "csi-doctor-lab-pause", arguments)?;
-        await_mount(pid, &name).await?;
+        let place = (volume.kind != Kind::Block).then_some(PLACE);
+        await_root(pid, &name, place).await?;
         // Where /proc is another namespace's, the number is somebody else's.
         let own = std::fs::read_link("/proc/self").unwrap_or_default();
         if own == Path::new(&std::process::id().to_string()) {
@@ -118,14 +124,16 @@ fn cgroup(index: usize, pod: &str, container: &str) -> String {
     )
 }
 
-async fn await_mount(pid: i32, name: &str) -> anyhow::Result<()> {
+/// Waits until a container has its own root, and its volume where it has one.
+async fn await_root(pid: i32, name: &str, place: Option<&str>) -> anyhow::Result<()> {
     for _ in 0..200 {
         let table = std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
         let lines = || table.lines();
-        if lines().count() < 4 && lines().any(|line| line.split(' ').nth(4) == Some(PLACE)) {
+        let has = |place| lines().any(|line| line.split(' ').nth(4) == Some(place));
+        if lines().count() < 4 && has("/") && place.is_none_or(has) {
             return Ok(());
         }
         sleep(Duration::from_millis(25)).await;
     }
-    bail!("{name} did not come to have its volume")
+    bail!("{name} did not come to have its root and its volume")
 }

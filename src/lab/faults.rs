@@ -342,6 +342,11 @@ fn refuse(entry: &Entry, volume: &Volume) -> anyhow::Result<()> {
     let fuse = volume.kind == Kind::Fuse;
     let growing = |fault| matches!(fault, Fault::ExpandWaiting | Fault::ExpandLying);
     match entry.fault {
+        Fault::Unmount | Fault::KillPlugin | Fault::ExpandWaiting if volume.kind == Kind::Block => {
+        }
+        _ if volume.kind == Kind::Block => {
+            bail!("{claim} is a device without a filesystem: that cannot happen to it")
+        }
         Fault::Hang if !fuse => bail!("{claim} is no FUSE volume: only those can hang"),
         Fault::ReadOnly | Fault::Fill if fuse => bail!("{claim} is a FUSE volume without data"),
         Fault::ReadOnly | Fault::Fill if volume.read_only => {
@@ -350,8 +355,9 @@ fn refuse(entry: &Entry, volume: &Volume) -> anyhow::Result<()> {
         fault if growing(fault) && volume.faults.iter().any(|other| growing(*other)) => {
             bail!("{claim} is growing already; heal it first")
         }
-        fault => faults_node::refuse(fault, volume),
+        fault => faults_node::refuse(fault, volume)?,
     }
+    Ok(())
 }
 
 #[cfg(test)]

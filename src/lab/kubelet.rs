@@ -11,14 +11,15 @@ use serde_json::json;
 use tokio::time::{sleep, timeout};
 use tonic::transport::{Channel, Endpoint};
 
+use crate::lab::mounts;
 use crate::lab::objects::Registered;
 use crate::lab::plugin::name;
 use crate::lab::site::{NODE, Setup};
-use crate::lab::volumes::{Driver, Volume};
+use crate::lab::volumes::{Driver, Kind, Volume};
 use crate::proto::csi::node_client::NodeClient;
 use crate::proto::csi::node_service_capability::{Type as NodeType, rpc::Type as NodeRpc};
 use crate::proto::csi::volume_capability::access_mode::Mode;
-use crate::proto::csi::volume_capability::{AccessMode, AccessType, MountVolume};
+use crate::proto::csi::volume_capability::{AccessMode, AccessType, BlockVolume, MountVolume};
 use crate::proto::csi::{
     CapacityRange, NodeExpandVolumeRequest, NodeGetCapabilitiesRequest, NodeGetInfoRequest,
     NodePublishVolumeRequest, NodeStageVolumeRequest, NodeUnpublishVolumeRequest,
@@ -125,8 +126,10 @@ async fn stage(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
     let staging = volume.staging(setup);
     std::fs::create_dir_all(&staging)
         .with_context(|| format!("could not make {}", staging.display()))?;
-    let data = json!({"volumeHandle": volume.handle, "driverName": volume.driver.name});
-    write_volume_data(&volume.global_directory(setup), &data)?;
+    if volume.kind != Kind::Block {
+        let data = json!({"volumeHandle": volume.handle, "driverName": volume.driver.name});
+        write_volume_data(&volume.global_directory(setup), &data)?;
+    }
     client
         .node_stage_volume(NodeStageVolumeRequest {
             volume_id: volume.handle.clone(),
@@ -142,17 +145,22 @@ async fn stage(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
 
 /// The pod's side alone, as after somebody unmounted it.
 pub(crate) async fn publish(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
-    let directory = volume.pod_directory(setup);
-    std::fs::create_dir_all(&directory)
-        .with_context(|| format!("could not make {}", directory.display()))?;
-    let data = json!({
+    let mut data = json!({
         "specVolID": volume.pv(),
         "volumeHandle": volume.handle,
         "driverName": volume.driver.name,
         "nodeName": NODE,
-        "volumeLifecycleMode": "Persistent",
         "attachmentID": volume.attachment(),
     });
+    let directory = if volume.kind == Kind::Block {
+        make_parent(&volume.target(setup))?;
+        volume.block_data(setup)
+    } else {
+        data["volumeLifecycleMode"] = "Persistent".into();
+        volume.pod_directory(setup)
+    };
+    std::fs::create_dir_all(&directory)
+        .with_context(|| format!("could not make {}", directory.display()))?;
     write_volume_data(&directory, &data)?;
     plugin(setup, volume)
         .await?
@@ -167,7 +175,51 @@ pub(crate) async fn publish(setup: &Setup, volume: &Volume) -> anyhow::Result<()
         .await
         .map_err(|status| in_go(&status))
         .with_context(|| format!("MountVolume.SetUp failed for {}", volume.claim))?;
+    if volume.kind == Kind::Block {
+        map(setup, volume)?;
+    }
     Ok(())
+}
+
+/// The kubelet's own ways to a published device: a bind mount and a link
+/// (`pkg/volume/util/volumepathhandler`).
+fn map(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
+    let (target, own, link) = (
+        volume.target(setup),
+        volume.block_map(setup),
+        volume.block_link(setup),
+    );
+    if mounts::find(&own).is_none() {
+        make_parent(&own)?;
+        std::fs::File::create(&own).with_context(|| format!("could not make {}", own.display()))?;
+        mounts::bind(&target, &own, false)?;
+    }
+    if !link.is_symlink() {
+        make_parent(&link)?;
+        std::os::unix::fs::symlink(&target, &link)
+            .with_context(|| format!("could not link {}", link.display()))?;
+    }
+    Ok(())
+}
+
+fn unmap(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
+    let own = volume.block_map(setup);
+    mounts::unmount(&own)?;
+    for path in [own, volume.block_link(setup)] {
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("could not remove {}", path.display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn make_parent(path: &Path) -> anyhow::Result<()> {
+    let directory = path.parent().unwrap_or(path);
+    std::fs::create_dir_all(directory)
+        .with_context(|| format!("could not make {}", directory.display()))
 }
 
 /// Takes a volume from its pod: unpublish, then unstage.
@@ -187,6 +239,9 @@ pub(crate) async fn unmount(setup: &Setup, volume: &Volume) -> anyhow::Result<()
 
 /// The pod's side alone.
 pub(crate) async fn unpublish(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
+    if volume.kind == Kind::Block {
+        unmap(setup, volume)?;
+    }
     let mut client = plugin(setup, volume).await?;
     client
         .node_unpublish_volume(NodeUnpublishVolumeRequest {
@@ -234,11 +289,15 @@ fn in_go(status: &tonic::Status) -> anyhow::Error {
 }
 
 fn capability(volume: &Volume) -> VolumeCapability {
-    VolumeCapability {
-        access_type: Some(AccessType::Mount(MountVolume {
-            fs_type: volume.kind.fs_type().to_owned(),
+    let access = match volume.kind {
+        Kind::Block => AccessType::Block(BlockVolume {}),
+        kind => AccessType::Mount(MountVolume {
+            fs_type: kind.fs_type().to_owned(),
             ..MountVolume::default()
-        })),
+        }),
+    };
+    VolumeCapability {
+        access_type: Some(access),
         access_mode: Some(AccessMode {
             mode: Mode::SingleNodeWriter.into(),
         }),

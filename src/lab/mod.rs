@@ -124,6 +124,7 @@ fn run(command: Command, program: &str) -> anyhow::Result<ExitCode> {
         Command::Hidden(Hidden::Plugin(wanted)) => plugin::run(wanted),
         Command::Hidden(Hidden::FuseVolume(wanted)) => fuse::run(&wanted),
         Command::Hidden(Hidden::FuseImage(wanted)) => fuse_image::run(&wanted),
+        Command::Hidden(Hidden::HoldDevice) => Ok(plugin::hold()),
         Command::Hidden(Hidden::Container(wanted)) => containers::run(&wanted),
         Command::Hidden(Hidden::UnmountInside(wanted)) => containers::unmount_inside(&wanted),
     }

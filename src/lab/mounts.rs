@@ -36,6 +36,11 @@ pub(crate) fn find(path: &Path) -> Option<Mounted> {
 
 /// Runs a program of the system to its end, within a deadline.
 pub(crate) async fn run(program: &str, arguments: &[&str]) -> anyhow::Result<()> {
+    output(program, arguments).await.map(drop)
+}
+
+/// The same, with what it printed.
+pub(crate) async fn output(program: &str, arguments: &[&str]) -> anyhow::Result<String> {
     let shown = || format!("{program} {}", arguments.join(" "));
     let path = std::env::var("PATH").unwrap_or_default();
     let output = Command::new(program)
@@ -49,7 +54,8 @@ pub(crate) async fn run(program: &str, arguments: &[&str]) -> anyhow::Result<()>
         .map_err(|_| anyhow!("`{}` did not end within {PATIENCE:?}", shown()))?
         .with_context(|| format!("could not run {program}"))?;
     if output.status.success() {
-        return Ok(());
+        let said = String::from_utf8_lossy(&output.stdout);
+        return Ok(said.trim().to_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr);
     let said = said.trim().replace('\n', "; ");

@@ -4,8 +4,9 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::lab::containers::PLACE;
 use crate::lab::site::NODE;
-use crate::lab::volumes::{Condition, Driver, NAMESPACE, Volume, quantity, sha256, uuid};
+use crate::lab::volumes::{Condition, Driver, Kind, NAMESPACE, Volume, quantity, sha256, uuid};
 
 /// A driver as the kubelet registered it.
 pub(crate) struct Registered {
@@ -140,7 +141,7 @@ pub(crate) fn claim(volume: &Volume) -> Value {
             "accessModes": ["ReadWriteOnce"],
             "resources": {"requests": {"storage": quantity(volume.requested)}},
             "storageClassName": volume.driver.class,
-            "volumeMode": "Filesystem",
+            "volumeMode": volume.kind.mode(),
             "volumeName": volume.pv(),
         },
         "status": status,
@@ -149,6 +150,10 @@ pub(crate) fn claim(volume: &Volume) -> Value {
 
 pub(crate) fn persistent_volume(volume: &Volume) -> Value {
     let mut annotations = json!({"pv.kubernetes.io/provisioned-by": volume.driver.name});
+    let mut csi = json!({"driver": volume.driver.name, "volumeHandle": volume.handle});
+    if volume.kind != Kind::Block {
+        csi["fsType"] = volume.kind.fs_type().into();
+    }
     if let Some(before) = volume.pre_resize {
         annotations["volume.alpha.kubernetes.io/pre-resize-capacity"] = json!(quantity(before));
     }
@@ -167,19 +172,27 @@ pub(crate) fn persistent_volume(volume: &Volume) -> Value {
                 "apiVersion": "v1", "kind": "PersistentVolumeClaim",
                 "namespace": NAMESPACE, "name": volume.claim, "uid": volume.claim_uid,
             },
-            "csi": {
-                "driver": volume.driver.name, "volumeHandle": volume.handle,
-                "fsType": volume.kind.fs_type(),
-            },
+            "csi": csi,
             "persistentVolumeReclaimPolicy": "Delete",
             "storageClassName": volume.driver.class,
-            "volumeMode": "Filesystem",
+            "volumeMode": volume.kind.mode(),
         },
         "status": {"phase": "Bound"},
     })
 }
 
 pub(crate) fn pod(volume: &Volume) -> Value {
+    let mut container = json!({
+        "name": "app",
+        "image": format!("registry.example/shop/{}:1.4.2", volume.claim),
+    });
+    if volume.kind == Kind::Block {
+        container["volumeDevices"] = json!([{"name": "data", "devicePath": "/dev/xvda"}]);
+    } else {
+        container["volumeMounts"] = json!([{
+            "name": "data", "mountPath": PLACE, "readOnly": volume.read_only,
+        }]);
+    }
     let ready = |name: &str| {
         json!({
             "type": name, "status": "True",
@@ -196,13 +209,7 @@ pub(crate) fn pod(volume: &Volume) -> Value {
         "spec": {
             "nodeName": NODE,
             "restartPolicy": "Always",
-            "containers": [{
-                "name": "app",
-                "image": format!("registry.example/shop/{}:1.4.2", volume.claim),
-                "volumeMounts": [{
-                    "name": "data", "mountPath": "/var/lib/data", "readOnly": volume.read_only,
-                }],
-            }],
+            "containers": [container],
             "volumes": [{
                 "name": "data",
                 "persistentVolumeClaim": {"claimName": volume.claim, "readOnly": volume.read_only},
@@ -338,6 +345,7 @@ mod tests {
             storage_class(volumes[0].driver, now),
             claim(&volumes[0]),
             claim(&volumes[1]),
+            pod(&volumes[6]),
             persistent_volume(&volumes[0]),
             pod(&volumes[0]),
             attachment(&volumes[0]),

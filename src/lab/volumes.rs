@@ -28,12 +28,22 @@ pub(crate) enum Kind {
     Btrfs,
     Tmpfs,
     Fuse,
+    /// No filesystem: the pod gets the device.
+    Block,
 }
 
 impl Kind {
     /// Whether it lies on a block device.
     pub(crate) fn has_device(self) -> bool {
-        matches!(self, Self::Ext4 | Self::Xfs | Self::Btrfs)
+        matches!(self, Self::Ext4 | Self::Xfs | Self::Btrfs | Self::Block)
+    }
+
+    /// The volume mode as Kubernetes objects write it.
+    pub(crate) fn mode(self) -> &'static str {
+        match self {
+            Self::Block => "Block",
+            _ => "Filesystem",
+        }
     }
 
     /// The filesystem type as Kubernetes objects write it.
@@ -44,6 +54,7 @@ impl Kind {
             Self::Btrfs => "btrfs",
             Self::Tmpfs => "tmpfs",
             Self::Fuse => "fuse",
+            Self::Block => "block",
         }
     }
 }
@@ -89,13 +100,14 @@ struct Plan {
 }
 
 /// Small, and each fault can have a volume of its own.
-static PLANS: [Plan; 8] = [
+static PLANS: [Plan; 9] = [
     plan("orders-db", "orders-db-0", 0, Kind::Ext4, 128),
     plan("cart-cache", "cart-cache-0", 0, Kind::Ext4, 64),
     plan("invoices", "invoices-7d9c6bb5f4-x2kqv", 0, Kind::Ext4, 64),
     plan("search-index", "search-index-0", 0, Kind::Xfs, 320),
     plan("session-store", "session-store-0", 0, Kind::Ext4, 128),
     plan("audit-log", "audit-log-0", 0, Kind::Btrfs, 160),
+    plan("ledger", "ledger-0", 0, Kind::Block, 64),
     Plan {
         read_only: true,
         ..plan("reports", "reports-5c4f98d7b-m8zlp", 1, Kind::Ext4, 64)
@@ -174,6 +186,13 @@ pub(crate) fn catalogue(
                     continue;
                 }
             },
+            Kind::Block => match &abilities.loops {
+                Ok(()) => Kind::Block,
+                Err(reason) => {
+                    missing.push((plan.claim, reason.clone()));
+                    continue;
+                }
+            },
             _ if abilities.loops.is_err() => Kind::Tmpfs,
             Kind::Xfs if abilities.xfs.is_err() => Kind::Ext4,
             Kind::Btrfs if abilities.btrfs.is_err() => Kind::Ext4,
@@ -246,9 +265,36 @@ impl Volume {
             .join(sha256(&self.handle))
     }
 
+    /// Where the kubelet keeps raw block volumes.
+    fn block_directory(setup: &Setup) -> PathBuf {
+        setup
+            .kubelet()
+            .join("plugins/kubernetes.io/csi/volumeDevices")
+    }
+
     /// CSI's staging target path.
     pub(crate) fn staging(&self, setup: &Setup) -> PathBuf {
-        self.global_directory(setup).join("globalmount")
+        match self.kind {
+            Kind::Block => Self::block_directory(setup).join("staging").join(self.pv()),
+            _ => self.global_directory(setup).join("globalmount"),
+        }
+    }
+
+    /// The directory of what the kubelet notes about a raw block volume.
+    pub(crate) fn block_data(&self, setup: &Setup) -> PathBuf {
+        Self::block_directory(setup).join(self.pv()).join("data")
+    }
+
+    /// The kubelet's own way to the device, one a pod.
+    pub(crate) fn block_map(&self, setup: &Setup) -> PathBuf {
+        let volume = Self::block_directory(setup).join(self.pv());
+        volume.join("dev").join(&self.pod_uid)
+    }
+
+    /// The pod's way to the device.
+    pub(crate) fn block_link(&self, setup: &Setup) -> PathBuf {
+        let pod = setup.kubelet().join("pods").join(&self.pod_uid);
+        pod.join("volumeDevices/kubernetes.io~csi").join(self.pv())
     }
 
     /// The directory that holds the pod's mount.
@@ -263,7 +309,13 @@ impl Volume {
 
     /// CSI's target path.
     pub(crate) fn target(&self, setup: &Setup) -> PathBuf {
-        self.pod_directory(setup).join("mount")
+        match self.kind {
+            Kind::Block => {
+                let published = Self::block_directory(setup).join("publish");
+                published.join(self.pv()).join(&self.pod_uid)
+            }
+            _ => self.pod_directory(setup).join("mount"),
+        }
     }
 }
 
@@ -324,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn without_devices_all_but_fuse_become_tmpfs() {
+    fn without_devices_filesystems_become_tmpfs() {
         let no = || Err("no".to_owned());
         let abilities = Abilities {
             loops: no(),
@@ -334,6 +386,9 @@ mod tests {
         };
         let (volumes, missing) = catalogue(&abilities, Timestamp::UNIX_EPOCH);
         assert!(volumes.iter().all(|volume| volume.kind == Kind::Tmpfs));
-        assert_eq!(missing, [("media", "no".to_owned())]);
+        assert_eq!(
+            missing,
+            [("ledger", "no".to_owned()), ("media", "no".to_owned())]
+        );
     }
 }

@@ -7,10 +7,12 @@ use jiff::Timestamp;
 use crate::model::finding::{Finding, State};
 use crate::model::mount::Mount;
 use crate::model::names::{HostPath, NodeName};
+use crate::model::objects::VolumeMode;
 use crate::model::observed::Observed;
 use crate::model::sizes::{Bytes, SOURCES, Sizes};
 use crate::model::view::{NodeVolume, Story};
 use crate::model::volume::{Published, Volume};
+use crate::render::facts::mount_of;
 use crate::render::lists::{self, is_about};
 use crate::render::table::severity_style;
 use crate::render::{age, moment};
@@ -162,6 +164,9 @@ fn attached(volume: &Volume) -> String {
 }
 
 fn usage(volume: &Volume) -> String {
+    if volume.mode == VolumeMode::Block {
+        return "a raw block device: what uses it knows".to_owned();
+    }
     match volume.usage() {
         Observed::Known(usage) => format!(
             "{} of {} ({} %), {} left; {} of {} inodes",
@@ -205,10 +210,7 @@ fn pod(published: &Published) -> String {
 
 fn mount(what: &str, path: &HostPath, mount: &Observed<Option<Mount>>) -> String {
     let is = match mount {
-        Observed::Known(Some(mount)) => format!(
-            "{} on {} ({}), {}; filesystem {}",
-            mount.fs_type, mount.source, mount.device, mount.options, mount.super_options
-        ),
+        Observed::Known(Some(mount)) => mount_of(mount),
         Observed::Known(None) => "nothing is mounted there".to_owned(),
         Observed::Unknown(gap) => format!("not known: {gap}"),
     };

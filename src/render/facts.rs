@@ -1,6 +1,7 @@
 //! `scan -o facts`: all that was seen of each volume, before anybody judges it.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use crate::model::facts::NodeFacts;
 use crate::model::mount::{Mount, Usage};
@@ -150,7 +151,11 @@ fn mounted(mount: &Observed<Option<Mount>>) -> String {
     }
 }
 
-fn mount_of(mount: &Mount) -> String {
+pub(super) fn mount_of(mount: &Mount) -> String {
+    // What is mounted over the file of a raw block volume is a device's node, not a filesystem.
+    if mount.fs_type == "devtmpfs" && mount.root.0 != Path::new("/") {
+        return format!("device /dev{}, {}", mount.root, mount.options);
+    }
     format!(
         "{} on {} ({}), {}; filesystem {}",
         mount.fs_type, mount.source, mount.device, mount.options, mount.super_options

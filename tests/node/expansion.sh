@@ -58,7 +58,7 @@ go_on() {
 
 # Of a resizer that spoke of another claim lately nobody says that it is missing.
 unseen=ResizerMissing
-for claim in session-store search-index audit-log; do
+for claim in session-store search-index audit-log ledger; do
     grow "$claim" --until class-allows
     expect "$claim" "before anything was asked" ""
     grow "$claim" --until request-raised
@@ -88,6 +88,12 @@ stands "$claim" "filesystem grown"
 go_on "$claim"
 grow "$claim" --controller lie --node lie
 expect "$claim" "after a storage that lied" DeviceNotResized
+stands "$claim" "node expanded"
+go_on "$claim"
+
+claim=ledger
+grow "$claim" --node lie
+expect "$claim" "after a driver that did not look at its device again" DeviceNotResized
 stands "$claim" "node expanded"
 go_on "$claim"
 

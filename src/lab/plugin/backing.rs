@@ -43,6 +43,10 @@ impl Backend {
         Self { directory }
     }
 
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     fn record_path(&self, handle: &str) -> PathBuf {
         self.directory.join(format!("{handle}.json"))
     }
@@ -60,7 +64,7 @@ impl Backend {
         }
     }
 
-    /// The process of the daemon of a FUSE volume.
+    /// The process without which the volume is not there: the daemon of a FUSE volume, the holder of a device.
     pub(crate) fn daemon(&self, handle: &str) -> anyhow::Result<i32> {
         let path = self.daemon_path(handle);
         let text = std::fs::read_to_string(&path)
@@ -68,7 +72,7 @@ impl Backend {
         text.trim().parse().context("it holds no process number")
     }
 
-    fn daemon_path(&self, handle: &str) -> PathBuf {
+    pub(super) fn daemon_path(&self, handle: &str) -> PathBuf {
         self.directory.join(format!("{handle}.pid"))
     }
 
@@ -195,6 +199,7 @@ impl Backend {
         match record.kind {
             Kind::Tmpfs => mounts::mount_tmpfs(handle, staging, record.bytes),
             Kind::Fuse => self.start_volume_daemon(handle, staging).await,
+            Kind::Block => self.attach_device(handle).await,
             Kind::Ext4 | Kind::Xfs | Kind::Btrfs => {
                 let image = self.image(handle);
                 if found(&image)? != Some(record.kind) {
@@ -210,8 +215,13 @@ impl Backend {
         }
     }
 
-    /// Grows the filesystem to the device, or to the size for a tmpfs.
-    pub(super) async fn grow(&self, record: &Record, staging: &Path) -> anyhow::Result<()> {
+    /// Grows the filesystem to the device, or to the size for a tmpfs; a raw device to what is behind it.
+    pub(super) async fn grow(
+        &self,
+        handle: &str,
+        record: &Record,
+        staging: &Path,
+    ) -> anyhow::Result<()> {
         let device = || {
             mounts::find(staging)
                 .map(|mounted| mounted.source.to_string_lossy().into_owned())
@@ -228,6 +238,7 @@ impl Backend {
                 let staging = staging.to_string_lossy();
                 mounts::run("btrfs", &["filesystem", "resize", "max", &staging]).await
             }
+            Kind::Block => self.rescan_device(handle).await,
             Kind::Fuse => Ok(()),
         }
     }

@@ -5,12 +5,14 @@
 //! claims or faults.
 
 mod backing;
+mod device;
 mod identity;
 mod manner;
 mod node;
 mod stats;
 
 pub(crate) use backing::{Backend, Hold, Record};
+pub(crate) use device::hold;
 pub(crate) use manner::{Manner, name};
 
 use std::os::unix::fs::PermissionsExt;

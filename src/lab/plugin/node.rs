@@ -7,6 +7,7 @@ use std::time::Duration;
 use tonic::{Request, Response, Status};
 
 use super::backing::{Backend, Record};
+use super::device;
 use super::manner::Manner;
 use super::stats::Stats;
 use crate::lab::mounts;
@@ -64,6 +65,10 @@ fn path(name: &str, given: &str) -> Result<PathBuf, Status> {
     }
 }
 
+fn not_staged(handle: &str) -> Status {
+    Status::failed_precondition(format!("{handle} is not staged"))
+}
+
 fn internal(error: &anyhow::Error) -> Status {
     Status::internal(format!("{error:#}"))
 }
@@ -98,7 +103,9 @@ impl node_server::Node for Node {
         let request = request.into_inner();
         let staging = path("staging_target_path", &request.staging_target_path)?;
         let _busy = self.busy.lock().await;
-        mounts::unmount(&staging).map_err(|error| internal(&error))?;
+        mounts::unmount(&staging)
+            .and_then(|()| self.backend.detach_device(&request.volume_id))
+            .map_err(|error| internal(&error))?;
         Ok(Response::new(csi::NodeUnstageVolumeResponse {}))
     }
 
@@ -111,11 +118,17 @@ impl node_server::Node for Node {
         let staging = path("staging_target_path", &request.staging_target_path)?;
         let target = path("target_path", &request.target_path)?;
         let _busy = self.busy.lock().await;
-        if mounts::find(&staging).is_none() {
-            let message = format!("{} is not staged", request.volume_id);
-            return Err(Status::failed_precondition(message));
+        let device = self.backend.device(&request.volume_id);
+        if device.is_none() && mounts::find(&staging).is_none() {
+            return Err(not_staged(&request.volume_id));
         }
-        if mounts::find(&target).is_none() {
+        if mounts::find(&target).is_some() {
+            return Ok(Response::new(csi::NodePublishVolumeResponse {}));
+        }
+        if let Some(device) = device {
+            device::publish(&device, &target, request.readonly)
+                .map_err(|error| internal(&error))?;
+        } else {
             std::fs::create_dir_all(&target)
                 .map_err(|error| io(&format!("make {}", target.display()), &error))?;
             mounts::bind(&staging, &target, request.readonly).map_err(|error| internal(&error))?;
@@ -131,7 +144,11 @@ impl node_server::Node for Node {
         let target = path("target_path", &request.target_path)?;
         let _busy = self.busy.lock().await;
         mounts::unmount(&target).map_err(|error| internal(&error))?;
-        match std::fs::remove_dir(&target) {
+        let removed = match std::fs::symlink_metadata(&target) {
+            Ok(found) if found.is_dir() => std::fs::remove_dir(&target),
+            _ => std::fs::remove_file(&target),
+        };
+        match removed {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(io(&format!("remove {}", target.display()), &error))
             }
@@ -144,13 +161,16 @@ impl node_server::Node for Node {
         request: Request<csi::NodeGetVolumeStatsRequest>,
     ) -> Result<Response<csi::NodeGetVolumeStatsResponse>, Status> {
         let request = request.into_inner();
-        self.record(&request.volume_id)?;
+        let record = self.record(&request.volume_id)?;
         let volume = path("volume_path", &request.volume_path)?;
         if mounts::find(&volume).is_none() {
             let message = format!("volume path {} is not mounted", volume.display());
             return Err(Status::not_found(message));
         }
-        let usage = self.stats.read(&request.volume_id, volume).await?;
+        let usage = match record.kind {
+            Kind::Block => device::usage(&volume).map_err(|error| internal(&error))?,
+            _ => self.stats.read(&request.volume_id, volume).await?,
+        };
         Ok(Response::new(csi::NodeGetVolumeStatsResponse {
             usage,
             volume_condition: Some(csi::VolumeCondition {
@@ -196,12 +216,11 @@ impl node_server::Node for Node {
             return Err(Status::out_of_range(message));
         }
         let _busy = self.busy.lock().await;
-        if mounts::find(&staging).is_none() {
-            let message = format!("{} is not staged", request.volume_id);
-            return Err(Status::failed_precondition(message));
+        if record.kind != Kind::Block && mounts::find(&staging).is_none() {
+            return Err(not_staged(&request.volume_id));
         }
         self.backend
-            .grow(&record, &staging)
+            .grow(&request.volume_id, &record, &staging)
             .await
             .map_err(|error| internal(&error))?;
         Ok(Response::new(csi::NodeExpandVolumeResponse {
