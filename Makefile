@@ -1,6 +1,6 @@
 # Thin targets: what they run is what CI runs.
 
-.PHONY: check fmt clippy test doc deny bless scan dev demo
+.PHONY: bench fuzz test-node check fmt clippy test doc deny bless scan dev demo
 
 check: fmt clippy test doc
 
@@ -36,3 +36,18 @@ dev:
 
 demo:
 	cargo run -- demo
+
+# What a scan costs beside its floor; root, as the first process of namespaces of its own.
+bench:
+	cargo bench --locked --profile e2e --bench scan --no-run
+	unshare --mount --pid --fork --mount-proc $$(cargo bench --locked --profile e2e --bench scan --no-run 2>&1 | sed -n 's/.*(\(target[^)]*\)).*/\1/p')
+
+# Parsers on mutated inputs: make fuzz SECONDS=600
+fuzz: SECONDS ?= 60
+fuzz:
+	SECONDS_TO_RUN=$(SECONDS) cargo bench --locked --profile e2e --bench fuzz
+
+# The lab's faults on this kernel and the facts that come out; root, and every tool must be there.
+test-node:
+	cargo build --locked --bin csi-doctor-lab
+	tests/node/run.sh target/debug/csi-doctor-lab

@@ -5,5 +5,5 @@
 
 pub mod convert;
 pub mod manifests;
-mod parse;
+pub mod parse;
 pub mod quantity;
