@@ -34,6 +34,11 @@ scan:
 dev:
 	cargo run -- up
 
+# What needs root, loop devices and this kernel's filesystems.
+test-node:
+	cargo build --locked
+	tests/node/expansion.sh target/debug/csi-doctor-lab
+
 demo:
 	cargo run -- demo
 
@@ -46,8 +51,3 @@ bench:
 fuzz: SECONDS ?= 60
 fuzz:
 	SECONDS_TO_RUN=$(SECONDS) cargo bench --locked --profile e2e --bench fuzz
-
-# The lab's faults on this kernel and the facts that come out; root, and every tool must be there.
-test-node:
-	cargo build --locked --bin csi-doctor-lab
-	tests/node/run.sh target/debug/csi-doctor-lab

@@ -131,7 +131,14 @@ fn mutate(corpus: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
                 bytes.extend_from_slice(&other[from..]);
             }
             _ => {
-                let words: [&[u8]; 6] = [b"18446744073709551616", b"-1", b"\xff\xfe", b" - ", b"\\777", b"pod"];
+                let words: [&[u8]; 6] = [
+                    b"18446744073709551616",
+                    b"-1",
+                    b"\xff\xfe",
+                    b" - ",
+                    b"\\777",
+                    b"pod",
+                ];
                 bytes.splice(at..at, words[random.below(words.len())].iter().copied());
             }
         }

@@ -53,19 +53,27 @@ fn main() {
     let mut growth = Vec::new();
     for volumes in [100, 1000, 5000] {
         let node = Node::new(volumes);
-        let mut scanner = node.scanner();
+        let mut scanner = Node::scanner();
         scanner.watch(|| ()).unwrap();
         let floor = median(|| node.floor());
         // Two by turns, so that both see the same machine.
         let full = median(|| {
             touch_table(&node);
-            report(&runtime.block_on(scanner.scan(Duration::from_secs(30))), volumes);
+            report(
+                &runtime.block_on(scanner.scan(Duration::from_secs(30))),
+                volumes,
+            );
         });
         let quiet = median(|| {
-            report(&runtime.block_on(scanner.scan(Duration::from_secs(30))), volumes);
+            report(
+                &runtime.block_on(scanner.scan(Duration::from_secs(30))),
+                volumes,
+            );
         });
         let (ratio, share) = (full / floor, quiet / full);
-        println!("{volumes:>7}  {floor:>8.2}  {full:>9.2}  {ratio:>5.2}  {quiet:>11.2}  {share:>10.2}");
+        println!(
+            "{volumes:>7}  {floor:>8.2}  {full:>9.2}  {ratio:>5.2}  {quiet:>11.2}  {share:>10.2}"
+        );
         failed |= ratio > FULL || share > QUIET;
         growth.push((floor, full));
     }
@@ -74,7 +82,14 @@ fn main() {
     failed |= full > floor * 1.1;
     failed |= storm(&runtime);
     failed |= hung(&runtime);
-    println!("\n{}", if failed { "beyond a limit" } else { "within all limits" });
+    println!(
+        "\n{}",
+        if failed {
+            "beyond a limit"
+        } else {
+            "within all limits"
+        }
+    );
     // A probe may still be in a filesystem that does not answer.
     std::process::exit(i32::from(failed));
 }
@@ -110,7 +125,7 @@ impl Node {
         }
     }
 
-    fn scanner(&self) -> Scanner {
+    fn scanner() -> Scanner {
         Scanner::new(Settings {
             node: "bench".into(),
             host_root: "/".into(),
@@ -192,7 +207,7 @@ fn median(mut run: impl FnMut()) -> f64 {
         .map(|_| {
             let before = cpu();
             run();
-            (cpu() - before).as_secs_f64() * 1e3
+            cpu().saturating_sub(before).as_secs_f64() * 1e3
         })
         .collect();
     all.sort_by(f64::total_cmp);
@@ -200,7 +215,9 @@ fn median(mut run: impl FnMut()) -> f64 {
 }
 
 fn cpu() -> Duration {
-    clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).unwrap().into()
+    clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)
+        .unwrap()
+        .into()
 }
 
 /// What mounting costs whoever mounts while the agent runs beside.
@@ -221,7 +238,7 @@ fn storm(runtime: &tokio::runtime::Runtime) -> bool {
     let alone = (0..5).map(|_| operations()).fold(f64::MAX, f64::min);
     let stop = Arc::new(AtomicBool::new(false));
     let agent = runtime.spawn({
-        let (stop, mut scanner) = (Arc::clone(&stop), node.scanner());
+        let (stop, mut scanner) = (Arc::clone(&stop), Node::scanner());
         async move {
             let woken = Arc::new(tokio::sync::Notify::new());
             let waker = Arc::clone(&woken);
@@ -281,7 +298,7 @@ fn hung(runtime: &tokio::runtime::Runtime) -> bool {
     };
     let last = node.targets.pop().unwrap();
     umount2(last.as_path(), MntFlags::MNT_DETACH).unwrap();
-    let mut scanner = node.scanner();
+    let mut scanner = Node::scanner();
     let mut healthy: Vec<f64> = (0..50).map(|_| scan(&mut scanner).0).collect();
     healthy.sort_by(f64::total_cmp);
     let silent = Silent::default();
@@ -293,8 +310,15 @@ fn hung(runtime: &tokio::runtime::Runtime) -> bool {
     for round in 0..1000 {
         let (took, scan) = scan(&mut scanner);
         times.push(took);
-        let silent = scan.facts.volumes.items.iter().flat_map(|one| &one.published);
-        let silent = silent.filter(|one| matches!(&one.usage, Observed::Unknown(gap) if gap.what.contains("pvc-00099")));
+        let silent = scan
+            .facts
+            .volumes
+            .items
+            .iter()
+            .flat_map(|one| &one.published);
+        let silent = silent.filter(
+            |one| matches!(&one.usage, Observed::Unknown(gap) if gap.what.contains("pvc-00099")),
+        );
         if known.is_none() && silent.count() == 1 {
             known = Some(begun.elapsed());
         }

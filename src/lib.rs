@@ -10,10 +10,10 @@
 //!    mounts  csi  kubernetes  grpc  store  runtime  program (2: never each other)
 //!                  │
 //!                  ▼
-//!         rules  history  fold                              (1b: never each other, pure)
+//!         rules  stages  history  fold                      (1b: never each other, pure)
 //!                  │
 //!                  ▼
-//!         join  render  wire                                (1a: never each other, pure)
+//!         causes  expansion  join  render  wire             (1a: never each other, pure)
 //!                  │
 //!                  ▼
 //!               model   proto                               (0)
@@ -22,6 +22,8 @@
 pub mod model;
 pub mod proto;
 
+pub mod causes;
+pub mod expansion;
 pub mod join;
 pub mod render;
 pub mod wire;
@@ -29,6 +31,7 @@ pub mod wire;
 pub mod fold;
 pub mod history;
 pub mod rules;
+pub mod stages;
 
 pub mod csi;
 pub mod grpc;

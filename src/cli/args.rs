@@ -1,5 +1,7 @@
 //! What the command line is told.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::model::finding::Severity;
@@ -42,11 +44,10 @@ pub(super) enum Command {
     Get(GetArgs),
     /// Show one volume in full: sizes, mounts, findings with evidence and what to do.
     Describe(DescribeArgs),
-    /// Print a page of the handbook, or the list of its pages; needs no collector.
-    Explain {
-        /// The code of a finding.
-        code: Option<String>,
-    },
+    /// Follow a claim's expansion step by step, and say the one thing to do.
+    Diagnose(DiagnoseArgs),
+    /// Explain a finding's code or a pasted error message; needs no collector.
+    Explain(ExplainArgs),
 }
 
 /// `get`.
@@ -58,6 +59,22 @@ pub(super) struct GetArgs {
     /// Where to look.
     #[command(flatten)]
     pub(super) scope: ScopeArgs,
+    /// How to print it.
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// The code of a finding: its page of the handbook. Without it and --message, the list of pages.
+    #[arg(conflicts_with = "message")]
+    pub(super) code: Option<String>,
+    /// An error message as it stands in an event or a log: its cause. `-` reads standard input; with
+    /// `-o json` that may be JSON Lines, one object a line with `message` and, where known, `reason`,
+    /// `stage`, `driver`, `kind`.
+    #[arg(long, value_name = "TEXT|-", allow_hyphen_values = true)]
+    pub(super) message: Option<String>,
     /// How to print it.
     #[command(flatten)]
     pub(super) output: OutputArgs,
@@ -77,6 +94,22 @@ pub(super) struct DescribeArgs {
     /// How to print it.
     #[command(flatten)]
     pub(super) output: OutputArgs,
+}
+
+/// `diagnose`.
+#[derive(Debug, Args)]
+pub(super) struct DiagnoseArgs {
+    /// What to follow.
+    #[arg(value_enum)]
+    pub(super) what: Diagnosable,
+    /// The name of the claim.
+    pub(super) name: String,
+    /// A directory of objects as YAML or JSON, in place of the collector.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(super) from: Option<PathBuf>,
+    /// Where to look.
+    #[command(flatten)]
+    pub(super) scope: ScopeArgs,
 }
 
 /// Where to look.
@@ -121,6 +154,14 @@ pub(super) enum Describable {
     /// A volume, by its claim, PersistentVolume or handle.
     #[value(aliases = ["claim", "pvc", "persistentvolumeclaim", "pv", "persistentvolume"])]
     Volume,
+}
+
+/// What can be followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Diagnosable {
+    /// A claim's expansion.
+    #[value(aliases = ["claim", "persistentvolumeclaim"])]
+    Pvc,
 }
 
 /// Other forms than a table.

@@ -1,15 +1,19 @@
-//! `explain`: the handbook, without a collector.
+//! `explain`: the handbook and the causes, without a collector.
 
 use std::fmt::Write as _;
 
 use anyhow::Context as _;
 
-use crate::cli::Answer;
+use crate::cli::args::ExplainArgs;
+use crate::cli::{Answer, message};
 use crate::rules::{self, RULES};
 
-/// A page of the handbook, or the list of its pages.
-pub(super) fn explain(code: Option<&str>) -> anyhow::Result<Answer> {
-    let text = match code {
+/// A page of the handbook, the list of its pages, or the cause of a message.
+pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<Answer> {
+    if let Some(text) = &args.message {
+        return message::explain(text, args.output.output);
+    }
+    let text = match args.code.as_deref() {
         Some(code) => {
             let rule = rules::find(&code.into()).with_context(|| {
                 format!("there is no finding {code}; `kubectl csi-doctor explain` lists them")
@@ -25,5 +29,5 @@ pub(super) fn explain(code: Option<&str>) -> anyhow::Result<Answer> {
             text
         }),
     };
-    Ok(Answer { text, found: false })
+    Ok(Answer::found_nothing(text))
 }

@@ -1,7 +1,9 @@
 //! The command line: asks the collector and prints what it says. It judges nothing.
 
 mod args;
+mod diagnose;
 mod explain;
+mod message;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -10,7 +12,8 @@ use anyhow::Context as _;
 use clap::Parser as _;
 
 use crate::cli::args::{
-    Cli, Command, DescribeArgs, FailOn, GetArgs, Kind, Output, OutputArgs, ScopeArgs,
+    Cli, Command, DescribeArgs, Diagnosable, DiagnoseArgs, FailOn, GetArgs, Kind, Output,
+    OutputArgs, ScopeArgs,
 };
 use crate::grpc::client::{Collector, FindingFilter, Listed, Reader, VolumeFilter};
 use crate::model::view::Story;
@@ -21,6 +24,22 @@ use crate::render;
 struct Answer {
     text: String,
     found: bool,
+    /// What kept a part of the answer away.
+    failure: Option<String>,
+}
+
+impl Answer {
+    fn new(text: String, found: bool) -> Self {
+        Self {
+            text,
+            found,
+            failure: None,
+        }
+    }
+
+    fn found_nothing(text: String) -> Self {
+        Self::new(text, false)
+    }
 }
 
 /// Parses the arguments (program name first), answers, and gives the exit code.
@@ -30,12 +49,21 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Err(error) => return program::usage(&error),
     };
     let outcome = match &cli.command {
-        Command::Explain { code } => explain::explain(code.as_deref()),
+        Command::Explain(args) => explain::explain(args),
+        Command::Diagnose(
+            args @ DiagnoseArgs {
+                from: Some(directory),
+                ..
+            },
+        ) => diagnose::from_directory(directory, args, cli.fail_on),
         _ => program::block_on(ask(&cli)),
     };
-    let outcome = outcome.map(|answer| {
+    let outcome = outcome.and_then(|answer| {
         program::print(&answer.text);
-        ExitCode::from(u8::from(answer.found))
+        match answer.failure {
+            Some(failure) => Err(anyhow::anyhow!(failure)),
+            None => Ok(ExitCode::from(u8::from(answer.found))),
+        }
     });
     program::exit("kubectl csi-doctor", outcome)
 }
@@ -48,7 +76,10 @@ async fn ask(cli: &Cli) -> anyhow::Result<Answer> {
         Command::Status(output) => status(reader, output, cli.fail_on).await,
         Command::Get(args) => get(reader, args, cli.fail_on).await,
         Command::Describe(args) => describe(reader, args, cli.fail_on).await,
-        Command::Explain { code } => explain::explain(code.as_deref()),
+        Command::Diagnose(args) => match args.what {
+            Diagnosable::Pvc => diagnose::from_collector(reader, args, cli.fail_on).await,
+        },
+        Command::Explain(args) => explain::explain(args),
     }
 }
 
@@ -63,10 +94,7 @@ async fn status(
         Some(Output::Json) => render::json::status(at, &summary),
         Some(Output::Wide) | None => render::status::status(at, &summary),
     };
-    Ok(Answer {
-        text,
-        found: found(&stories, fail_on),
-    })
+    Ok(Answer::new(text, found(&stories, fail_on)))
 }
 
 async fn get(mut reader: Reader, args: &GetArgs, fail_on: FailOn) -> anyhow::Result<Answer> {
@@ -104,7 +132,7 @@ async fn get(mut reader: Reader, args: &GetArgs, fail_on: FailOn) -> anyhow::Res
             (text, false)
         }
     };
-    Ok(Answer { text, found })
+    Ok(Answer::new(text, found))
 }
 
 async fn describe(
@@ -123,10 +151,7 @@ async fn describe(
         );
     }
     if args.output.output == Some(Output::Json) {
-        return Ok(Answer {
-            text: render::json::volumes(at, &volumes),
-            found: false,
-        });
+        return Ok(Answer::found_nothing(render::json::volumes(at, &volumes)));
     }
     let texts: Vec<String> = volumes
         .iter()
@@ -140,10 +165,7 @@ async fn describe(
                 .any(|one| render::lists::is_about(story, &one.volume.object(), &one.node))
         })
         .collect();
-    Ok(Answer {
-        text: texts.join("\n"),
-        found: found(&about, fail_on),
-    })
+    Ok(Answer::new(texts.join("\n"), found(&about, fail_on)))
 }
 
 fn findings_in(scope: &ScopeArgs) -> FindingFilter {

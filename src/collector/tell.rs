@@ -16,7 +16,9 @@ pub(super) fn change(change: &Change) {
     let (claim, pod) = match &subject.object {
         Object::Claim(claim) => (Some(claim.name.as_str()), None),
         Object::Pod(pod) => (None, Some(pod.name.as_str())),
-        Object::PersistentVolume(..) | Object::Driver(_) | Object::Node(_) => (None, None),
+        Object::PersistentVolume(..) | Object::Driver(_) | Object::Node(_) | Object::Server(_) => {
+            (None, None)
+        }
     };
     tracing::info!(
         csi_doctor.code = finding.key.code.0.as_str(),

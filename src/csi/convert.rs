@@ -5,10 +5,11 @@ use crate::model::mount::Usage;
 use crate::model::observed::Observed;
 use crate::model::volume::{Condition, DriverStats};
 use crate::proto::csi::node_service_capability::{Type, rpc};
+use crate::proto::csi::plugin_capability::{Type as Offer, service, volume_expansion};
 use crate::proto::csi::volume_usage::Unit;
 use crate::proto::csi::{
-    GetPluginInfoResponse, NodeGetCapabilitiesResponse, NodeGetVolumeStatsResponse, ProbeResponse,
-    VolumeUsage,
+    GetPluginCapabilitiesResponse, GetPluginInfoResponse, NodeGetCapabilitiesResponse,
+    NodeGetVolumeStatsResponse, ProbeResponse, VolumeUsage,
 };
 
 use super::text;
@@ -18,13 +19,36 @@ pub fn plugin(
     info: &GetPluginInfoResponse,
     ready: Observed<ProbeResponse>,
     capabilities: Observed<NodeGetCapabilitiesResponse>,
+    services: Observed<GetPluginCapabilitiesResponse>,
 ) -> Plugin {
     Plugin {
         version: text::clean(&info.vendor_version),
         // An absent answer means ready.
         ready: ready.map(|probe| probe.ready.unwrap_or(true)),
         capabilities: capabilities.map(|answer| node_capabilities(&answer)),
+        services: services.map(|answer| plugin_services(&answer)),
     }
+}
+
+/// What a plugin offers as a whole; what the specification did not know then is its number.
+fn plugin_services(answer: &GetPluginCapabilitiesResponse) -> Vec<String> {
+    let offered = answer.capabilities.iter().filter_map(|one| one.r#type);
+    let mut names: Vec<String> = offered
+        .map(|offer| match offer {
+            Offer::Service(service) => match service::Type::try_from(service.r#type) {
+                Ok(known) => known.as_str_name().to_owned(),
+                Err(_) => service.r#type.to_string(),
+            },
+            Offer::VolumeExpansion(how) => match volume_expansion::Type::try_from(how.r#type) {
+                Ok(volume_expansion::Type::Online) => Plugin::ONLINE.to_owned(),
+                Ok(volume_expansion::Type::Offline) => Plugin::OFFLINE.to_owned(),
+                _ => format!("EXPANSION_{}", how.r#type),
+            },
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// Node capabilities as the specification spells them; one that it did not know then is its number.

@@ -240,19 +240,25 @@ impl Plugins {
         }
     }
 
-    /// The plugin's own name, and what it says of itself: three questions at once, within one deadline.
+    /// The plugin's own name, and what it says of itself: four questions at once, within one deadline.
     async fn introduce(&self, line: &Line, socket: &HostPath) -> Result<(String, Plugin), Error> {
-        let (info, ready, capabilities) = self
+        let (info, ready, capabilities, services) = self
             .ask(line, socket, |client| async move {
-                let (info, ready, capabilities) = tokio::join!(
+                let (info, ready, capabilities, services) = tokio::join!(
                     client.plugin_info(),
                     client.probe(),
-                    client.node_capabilities()
+                    client.node_capabilities(),
+                    client.plugin_capabilities()
                 );
-                Ok((info?, ready, capabilities))
+                Ok((info?, ready, capabilities, services))
             })
             .await?;
-        let plugin = convert::plugin(&info, observed(ready), observed(capabilities));
+        let plugin = convert::plugin(
+            &info,
+            observed(ready),
+            observed(capabilities),
+            observed(services),
+        );
         Ok((text::clean(&info.name), plugin))
     }
 

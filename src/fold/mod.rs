@@ -8,6 +8,7 @@
 #![deny(clippy::disallowed_methods)]
 
 mod silence;
+mod storms;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::fold::silence::silenced;
+use crate::fold::storms::by_server;
 use crate::model::finding::{Code, Finding, Object, Severity, State};
 use crate::model::names::{DriverName, NodeName};
 use crate::model::stage::{MountStage, Stage};
@@ -34,7 +36,7 @@ pub fn fold<'a>(
     for story in &mut stories {
         story.silenced = silenced(story, &places, at);
     }
-    let mut stories = by_stage(stories, &places);
+    let mut stories = by_server(by_stage(stories, &places), &places);
     stories.sort_by_cached_key(order);
     View { at, nodes, stories }
 }
@@ -224,10 +226,16 @@ impl<'a> Places<'a> {
             .map_or(&[], |index| &self.nodes[index].scan.facts.volumes.items)
     }
 
-    fn serves(&self, node: &NodeName, driver: &DriverName, object: &Object) -> bool {
+    /// The volumes of a node that are known by this object.
+    fn known_by(&self, node: &NodeName, object: &Object) -> impl Iterator<Item = &'a Volume> {
         self.volumes(node)
             .iter()
-            .any(|volume| volume.driver == *driver && volume.object() == *object)
+            .filter(move |volume| volume.is_known_by(object))
+    }
+
+    fn serves(&self, node: &NodeName, driver: &DriverName, object: &Object) -> bool {
+        self.known_by(node, object)
+            .any(|volume| volume.driver == *driver)
     }
 }
 

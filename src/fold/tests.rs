@@ -32,6 +32,7 @@ fn finding(code: &str, object: &Object, node: &str, stage: Option<Stage>) -> Fin
         first_seen: at(),
         opened: Some(at()),
         last_confirmed: at(),
+        flaps: 0,
         problem: Problem::new(format!("{code}.")),
     }
 }
@@ -298,4 +299,61 @@ fn an_absent_driver_explains_only_what_rests_on_its_answers() {
         warning open Stale claim shop/orders-db on node-1
     "#]],
     );
+}
+
+/// A node whose volumes are of this server, one claim each.
+fn node_of(name: &str, server: &str, claims: &[&str]) -> NodeView {
+    let mut facts = sample::node();
+    facts.node = name.into();
+    let volume = facts.volumes.items.remove(0);
+    for claim in claims {
+        let mut volume = volume.clone();
+        volume.claim.as_mut().unwrap().claim.name = (*claim).to_owned();
+        let mut mount = sample::mount("/t".into());
+        mount.fs_type = "nfs4".to_owned();
+        mount.source = format!("{server}:/export/{claim}");
+        volume.staged = crate::model::observed::Observed::Known(None);
+        volume.published[0].mount = crate::model::observed::Observed::Known(Some(mount));
+        facts.volumes.items.push(volume);
+    }
+    view_of(facts)
+}
+
+#[test]
+fn one_server_behind_many_volumes_is_one_story() {
+    let nodes = [
+        node_of("n1", "nfs-1", &["a", "b"]),
+        node_of("n2", "nfs-1", &["c"]),
+        node_of("n3", "nfs-2", &["d"]),
+    ];
+    let hangs = |node: usize, volume: usize| {
+        let node = &nodes[node];
+        let object = node.scan.facts.volumes.items[volume].object();
+        finding("Hangs", &object, node.name.as_str(), ANSWERS)
+    };
+    let claim = nodes[0].scan.facts.volumes.items[1].object();
+    check(
+        &nodes,
+        &[
+            hangs(0, 0),
+            settling(hangs(0, 1)),
+            hangs(1, 0),
+            // Of another server, and of another kind.
+            hangs(2, 0),
+            finding("Full", &claim, "n2", WRITABLE),
+        ],
+        &expect![[r#"
+            warning open Full claim shop/b on n2
+            warning open Hangs claim shop/d on n3
+            warning open Hangs server nfs-1 on n1 n2
+              explains Hangs (open)
+              explains Hangs (open)
+              explains Hangs (settling)
+        "#]],
+    );
+    let view = fold(at(), &nodes, [hangs(0, 0), hangs(1, 0)].iter());
+    expect!["2 volumes on 2 nodes have the same problem, and server nfs-1 is behind all of them. The oldest: Hangs."].assert_eq(&view.stories[0].finding.problem.message);
+    let view = fold(at(), &nodes, [hangs(0, 0)].iter());
+    let subject = &view.stories[0].finding.key.subject;
+    assert_eq!(subject.object.to_string(), "claim shop/a");
 }

@@ -2,7 +2,11 @@
 //!
 //! One history per source (a node's agent, the rules of the cluster), with one writer. It is told
 //! complete statements and moments; it knows no clock, no store and no other source. Age is judged
-//! by the time of receipt; a time in the facts only ever makes a problem older, never younger than now.
+//! by the time of receipt; a time in the facts only ever makes a problem older, never younger than
+//! now, and is not believed at all when the clock that it came from is wrong.
+//!
+//! What comes back soon after it had gone is counted (`Finding::flaps`), and the time for which it
+//! had lasted still counts towards its grace: a problem that comes and goes is no younger for it.
 
 #![deny(clippy::disallowed_methods)]
 
@@ -17,10 +21,31 @@ use crate::model::finding::{
 use crate::model::observed::Gap;
 use crate::model::scan::Scan;
 
-/// The findings of one source that are not over.
+/// For how long after its end a finding is remembered, so that its return is known as one.
+const MEMORY: SignedDuration = SignedDuration::from_hours(1);
+
+/// How many ends are remembered at most: far more than come back.
+const MAX_PAST: usize = 1000;
+
+/// How far the clock of who observed may be off, the way included, for its times to be believed.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(1);
+
+/// The findings of one source that are not over, and the ends of a short time ago.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     findings: BTreeMap<Key, Finding>,
+    past: BTreeMap<Key, Past>,
+}
+
+/// What is remembered of a finding's earlier lives. It goes with the process: then a return is a
+/// first appearance, and waits for its whole grace.
+#[derive(Debug, Clone, Copy)]
+struct Past {
+    /// When the last life ended.
+    ended: Timestamp,
+    /// How long it had lasted until then, as far as that counts towards the grace of the next life.
+    lasted: SignedDuration,
+    flaps: u32,
 }
 
 /// All that a source says at one moment.
@@ -30,6 +55,8 @@ pub struct Statement<'a> {
     pub verdicts: &'a [RuleVerdicts],
     /// The subjects that it saw: one of these with neither problem nor unknown is ok.
     pub subjects: BTreeSet<Subject>,
+    /// When it was observed, by the clock that the times in it come from; `None` for the own clock.
+    pub observed_at: Option<Timestamp>,
 }
 
 impl<'a> From<&'a Scan> for Statement<'a> {
@@ -37,6 +64,7 @@ impl<'a> From<&'a Scan> for Statement<'a> {
         Self {
             verdicts: &scan.verdicts,
             subjects: scan.facts.subjects(),
+            observed_at: Some(scan.facts.observed_at),
         }
     }
 }
@@ -96,6 +124,15 @@ enum Said<'a> {
     Over(Resolution),
 }
 
+/// By what the age of a problem is judged.
+#[derive(Clone, Copy)]
+struct Judge {
+    now: Timestamp,
+    grace_scale: f64,
+    /// Whether times in the facts are believed.
+    believes: bool,
+}
+
 impl History {
     /// The history that these findings are the present of; what is over is left out.
     pub fn from_findings(findings: impl IntoIterator<Item = Finding>) -> Self {
@@ -105,12 +142,18 @@ impl History {
                 .filter(|finding| !matches!(finding.state, State::Resolved { .. }))
                 .map(|finding| (finding.key.clone(), finding))
                 .collect(),
+            past: BTreeMap::new(),
         }
     }
 
     /// The findings that are not over, by key.
     pub fn findings(&self) -> impl Iterator<Item = &Finding> {
         self.findings.values()
+    }
+
+    /// Whether nothing is known or remembered.
+    pub fn is_empty(&self) -> bool {
+        self.findings.is_empty() && self.past.is_empty()
     }
 
     /// Takes a statement, received now. A problem opens when it has lasted for its rule's grace
@@ -121,6 +164,12 @@ impl History {
         now: Timestamp,
         grace_scale: f64,
     ) -> Vec<Change> {
+        let is_near = |at: Timestamp| now.duration_since(at).abs() <= CLOCK_TOLERANCE;
+        let judge = Judge {
+            now,
+            grace_scale,
+            believes: statement.observed_at.is_none_or(is_near),
+        };
         let mut rules: BTreeMap<&Code, Rule<'_>> = BTreeMap::new();
         for verdicts in statement.verdicts {
             rules
@@ -128,14 +177,8 @@ impl History {
                 .or_insert_with(|| Rule::of(verdicts));
         }
         let mut changes = Vec::new();
-        self.findings.retain(|key, finding| {
-            let said = said(key, rules.get(&key.code), &statement.subjects);
-            let kind = step(finding, said, now, grace_scale);
-            changes.extend(kind.map(|kind| Change {
-                kind,
-                finding: finding.clone(),
-            }));
-            !kind.is_some_and(ChangeKind::is_end)
+        self.go_on(&judge, &mut changes, |key| {
+            said(key, rules.get(&key.code), &statement.subjects)
         });
         for rule in rules.values() {
             for (subject, problem) in &rule.problems {
@@ -143,31 +186,141 @@ impl History {
                     code: rule.verdicts.code.clone(),
                     subject: (*subject).clone(),
                 };
-                self.findings.entry(key).or_insert_with_key(|key| {
-                    let (kind, finding) =
-                        appear(key.clone(), rule.verdicts, problem, now, grace_scale);
-                    changes.push(Change {
-                        kind,
-                        finding: finding.clone(),
-                    });
-                    finding
-                });
+                if !self.findings.contains_key(&key) {
+                    changes.push(self.appear(key, rule.verdicts, problem, &judge));
+                }
             }
         }
+        self.past.retain(|key, past| {
+            now.duration_since(past.ended) < MEMORY || self.findings.contains_key(key)
+        });
         changes
     }
 
     /// The source is not heard any more, for this reason: nothing of it is certain.
     pub fn silent(&mut self, now: Timestamp, why: &str) -> Vec<Change> {
+        self.all(now, |_| Said::Unknown(why.to_owned()))
+    }
+
+    /// The source is gone for good, and nobody else could tell: everything of it is over.
+    pub fn end(&mut self, now: Timestamp) -> Vec<Change> {
+        self.all(now, |_| Said::Over(Resolution::SourceGone))
+    }
+
+    fn all<'a>(&mut self, now: Timestamp, said: impl Fn(&Key) -> Said<'a>) -> Vec<Change> {
+        let judge = Judge {
+            now,
+            grace_scale: 1.0,
+            believes: true,
+        };
         let mut changes = Vec::new();
-        for finding in self.findings.values_mut() {
-            let kind = step(finding, Said::Unknown(why.to_owned()), now, 1.0);
+        self.go_on(&judge, &mut changes, said);
+        changes
+    }
+
+    /// Every finding of before takes its step.
+    fn go_on<'a>(
+        &mut self,
+        judge: &Judge,
+        changes: &mut Vec<Change>,
+        said: impl Fn(&Key) -> Said<'a>,
+    ) {
+        let Self { findings, past } = self;
+        findings.retain(|key, finding| {
+            let before = past
+                .get(key)
+                .map_or(SignedDuration::ZERO, |past| past.lasted);
+            let kind = step(finding, said(key), before, judge);
             changes.extend(kind.map(|kind| Change {
                 kind,
                 finding: finding.clone(),
             }));
+            let over = kind.is_some_and(ChangeKind::is_end);
+            if over && (past.len() < MAX_PAST || past.contains_key(key)) {
+                let lasted = judge.now.duration_since(finding.first_seen);
+                let lasted = before.saturating_add(lasted.max(SignedDuration::ZERO));
+                past.insert(
+                    key.clone(),
+                    Past {
+                        ended: judge.now,
+                        lasted,
+                        flaps: finding.flaps,
+                    },
+                );
+            }
+            !over
+        });
+    }
+
+    /// A problem that is not among the findings.
+    fn appear(
+        &mut self,
+        key: Key,
+        verdicts: &RuleVerdicts,
+        problem: &Problem,
+        judge: &Judge,
+    ) -> Change {
+        let now = judge.now;
+        let mut flaps = 0;
+        let mut before = SignedDuration::ZERO;
+        if let Some(past) = self.past.get_mut(&key) {
+            flaps = past.flaps.saturating_add(1);
+            // It was well for as long as it would have to last: its time begins anew.
+            if now.duration_since(past.ended) >= judge.grace(verdicts) {
+                past.lasted = SignedDuration::ZERO;
+            }
+            before = past.lasted;
         }
-        changes
+        let first_seen = judge.since(problem).unwrap_or(now);
+        let old = judge.is_old(verdicts, problem, first_seen, before);
+        let finding = Finding {
+            key: key.clone(),
+            severity: problem.severity.unwrap_or(verdicts.severity),
+            stage: verdicts.stage,
+            state: if old { State::Open } else { State::Settling },
+            first_seen,
+            opened: old.then_some(now),
+            last_confirmed: now,
+            flaps,
+            problem: problem.clone(),
+        };
+        self.findings.insert(key, finding.clone());
+        let kind = if old {
+            ChangeKind::Opened
+        } else {
+            ChangeKind::Settling
+        };
+        Change { kind, finding }
+    }
+}
+
+impl Judge {
+    /// From when the facts say that it began; never later than now.
+    fn since(&self, problem: &Problem) -> Option<Timestamp> {
+        let since = problem.since.filter(|_| self.believes)?;
+        Some(since.min(self.now))
+    }
+
+    /// Whether it has lasted for its grace: from when the facts say it began, else from when it was
+    /// first seen; what it lasted before counts too.
+    fn is_old(
+        &self,
+        verdicts: &RuleVerdicts,
+        problem: &Problem,
+        first_seen: Timestamp,
+        before: SignedDuration,
+    ) -> bool {
+        let since = self.since(problem).unwrap_or(first_seen);
+        let lasted = self.now.duration_since(since).saturating_add(before);
+        lasted >= self.grace(verdicts)
+    }
+
+    fn grace(&self, verdicts: &RuleVerdicts) -> SignedDuration {
+        // A grace beyond what can be counted never passes.
+        Duration::try_from_secs_f64(verdicts.grace.as_secs_f64() * self.grace_scale)
+            .ok()
+            .and_then(|grace| SignedDuration::try_from(grace).ok())
+            .unwrap_or(SignedDuration::MAX)
     }
 }
 
@@ -218,21 +371,24 @@ fn said<'a>(key: &Key, rule: Option<&Rule<'a>>, subjects: &BTreeSet<Subject>) ->
 fn step(
     finding: &mut Finding,
     said: Said<'_>,
-    now: Timestamp,
-    grace_scale: f64,
+    before: SignedDuration,
+    judge: &Judge,
 ) -> Option<ChangeKind> {
     match said {
-        Said::Problem(verdicts, problem) => again(finding, verdicts, problem, now, grace_scale),
+        Said::Problem(verdicts, problem) => again(finding, verdicts, problem, before, judge),
         Said::Unknown(why) => {
             if let State::Unconfirmed { why: before, .. } = &mut finding.state {
                 *before = why;
                 return None;
             }
-            finding.state = State::Unconfirmed { since: now, why };
+            finding.state = State::Unconfirmed {
+                since: judge.now,
+                why,
+            };
             Some(ChangeKind::Unconfirmed)
         }
         Said::Over(how) => {
-            finding.state = State::Resolved { at: now, how };
+            finding.state = State::Resolved { at: judge.now, how };
             Some(match finding.opened {
                 Some(_) => ChangeKind::Resolved,
                 None => ChangeKind::Forgotten,
@@ -246,27 +402,23 @@ fn again(
     finding: &mut Finding,
     verdicts: &RuleVerdicts,
     problem: &Problem,
-    now: Timestamp,
-    grace_scale: f64,
+    before: SignedDuration,
+    judge: &Judge,
 ) -> Option<ChangeKind> {
     let severity = problem.severity.unwrap_or(verdicts.severity);
     let reworded = finding.problem != *problem || finding.severity != severity;
     let was_unconfirmed = matches!(finding.state, State::Unconfirmed { .. });
     finding.severity = severity;
     finding.stage = verdicts.stage;
-    finding.problem = problem.clone();
-    finding.last_confirmed = now;
+    if reworded {
+        finding.problem = problem.clone();
+    }
+    finding.last_confirmed = judge.now;
     if finding.opened.is_some() {
         finding.state = State::Open;
-    } else if is_old(
-        problem,
-        finding.first_seen,
-        verdicts.grace,
-        now,
-        grace_scale,
-    ) {
+    } else if judge.is_old(verdicts, problem, finding.first_seen, before) {
         finding.state = State::Open;
-        finding.opened = Some(now);
+        finding.opened = Some(judge.now);
         return Some(ChangeKind::Opened);
     } else {
         finding.state = State::Settling;
@@ -276,52 +428,6 @@ fn again(
     } else {
         reworded.then_some(ChangeKind::Refreshed)
     }
-}
-
-/// The problem is new.
-fn appear(
-    key: Key,
-    verdicts: &RuleVerdicts,
-    problem: &Problem,
-    now: Timestamp,
-    grace_scale: f64,
-) -> (ChangeKind, Finding) {
-    let first_seen = problem.since.map_or(now, |since| since.min(now));
-    let old = is_old(problem, first_seen, verdicts.grace, now, grace_scale);
-    let finding = Finding {
-        key,
-        severity: problem.severity.unwrap_or(verdicts.severity),
-        stage: verdicts.stage,
-        state: if old { State::Open } else { State::Settling },
-        first_seen,
-        opened: old.then_some(now),
-        last_confirmed: now,
-        problem: problem.clone(),
-    };
-    let kind = if old {
-        ChangeKind::Opened
-    } else {
-        ChangeKind::Settling
-    };
-    (kind, finding)
-}
-
-/// Whether it has lasted for its grace: from when the facts say it began, else from when it was
-/// first seen.
-fn is_old(
-    problem: &Problem,
-    first_seen: Timestamp,
-    grace: Duration,
-    now: Timestamp,
-    grace_scale: f64,
-) -> bool {
-    let since = problem.since.map_or(first_seen, |since| since.min(now));
-    // A grace beyond what can be counted never passes.
-    let grace = Duration::try_from_secs_f64(grace.as_secs_f64() * grace_scale)
-        .ok()
-        .and_then(|grace| SignedDuration::try_from(grace).ok())
-        .unwrap_or(SignedDuration::MAX);
-    now.duration_since(since) >= grace
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ enum Say {
     Unlisted,
     NoRule,
     Silence,
+    End,
 }
 
 fn at(second: i64) -> Timestamp {
@@ -65,10 +66,12 @@ fn tell(history: &mut History, second: i64, say: Say) -> Vec<Change> {
         }
         Say::NoRule => verdicts.code = "Other".into(),
         Say::Silence => return history.silent(now, "the agent is silent"),
+        Say::End => return history.end(now),
     }
     let statement = Statement {
         verdicts: &[verdicts],
         subjects: listed.then(subject).into_iter().collect(),
+        observed_at: None,
     };
     history.apply(&statement, now, 1.0)
 }
@@ -108,8 +111,12 @@ fn shown(finding: &Finding) -> String {
     let opened = finding
         .opened
         .map_or("never".to_owned(), |opened| seconds(opened).to_string());
+    let flaps = match finding.flaps {
+        0 => String::new(),
+        times => format!(", flapped {times}"),
+    };
     format!(
-        " → {state}; first seen {}, opened {opened}, confirmed {}",
+        " → {state}; first seen {}, opened {opened}, confirmed {}{flaps}",
         seconds(finding.first_seen),
         seconds(finding.last_confirmed)
     )
@@ -302,46 +309,116 @@ fn silence_makes_all_unconfirmed() {
 }
 
 #[test]
-fn a_flapping_problem_starts_anew_each_time() {
+fn a_flapping_problem_is_no_younger_for_it() {
     check(
         &[
             (0, Say::Problem),
             (60, Say::Ok),
-            (120, Say::Problem),
+            (90, Say::Problem),
+            (150, Say::Problem),
             (180, Say::Ok),
-            (240, Say::Problem),
-            (360, Say::Problem),
+            (210, Say::Problem),
         ],
         &expect![[r#"
                 0 settling → is settling; first seen 0, opened never, confirmed 0
                60 forgotten → is resolved at 60: ok; first seen 0, opened never, confirmed 0
-              120 settling → is settling; first seen 120, opened never, confirmed 120
-              180 forgotten → is resolved at 180: ok; first seen 120, opened never, confirmed 120
-              240 settling → is settling; first seen 240, opened never, confirmed 240
-              360 opened → is open; first seen 240, opened 360, confirmed 360
+               90 settling → is settling; first seen 90, opened never, confirmed 90, flapped 1
+              150 opened → is open; first seen 90, opened 150, confirmed 150, flapped 1
+              180 resolved → is resolved at 180: ok; first seen 90, opened 150, confirmed 150, flapped 1
+              210 opened → is open; first seen 210, opened 210, confirmed 210, flapped 2
             goes on
         "#]],
     );
 }
 
 #[test]
-fn grace_is_scaled() {
-    let verdicts = |subject: Subject| RuleVerdicts {
+fn what_was_well_for_its_grace_starts_anew() {
+    check(
+        &[
+            (0, Say::Problem),
+            (110, Say::Ok),
+            (230, Say::Problem),
+            (340, Say::Problem),
+            (350, Say::Problem),
+            (400, Say::Ok),
+            (4000, Say::Problem),
+        ],
+        &expect![[r#"
+                0 settling → is settling; first seen 0, opened never, confirmed 0
+              110 forgotten → is resolved at 110: ok; first seen 0, opened never, confirmed 0
+              230 settling → is settling; first seen 230, opened never, confirmed 230, flapped 1
+              340 -
+              350 opened → is open; first seen 230, opened 350, confirmed 350, flapped 1
+              400 resolved → is resolved at 400: ok; first seen 230, opened 350, confirmed 350, flapped 1
+             4000 settling → is settling; first seen 4000, opened never, confirmed 4000, flapped 2
+            goes on
+        "#]],
+    );
+}
+
+#[test]
+fn a_source_that_is_gone_takes_its_findings_along() {
+    check(
+        &[
+            (0, Say::Problem),
+            (120, Say::Problem),
+            (300, Say::Silence),
+            (9000, Say::End),
+        ],
+        &expect![[r#"
+                0 settling → is settling; first seen 0, opened never, confirmed 0
+              120 opened → is open; first seen 0, opened 120, confirmed 120
+              300 unconfirmed → is unconfirmed since 300: the agent is silent; first seen 0, opened 120, confirmed 120
+             9000 resolved → is resolved at 9000: source gone; first seen 0, opened 120, confirmed 120
+            over
+        "#]],
+    );
+}
+
+#[test]
+fn a_clock_that_is_wrong_is_not_believed() {
+    // An agent whose clock is a day off, either way: its times neither age a problem nor keep it young.
+    for off in [-86_400, 86_400] {
+        let mut history = History::default();
+        let mut say = |second: i64| {
+            let problem = Problem::new("d is sick.").since(Some(at(off)));
+            let verdicts = [verdicts_of(problem)];
+            let statement = Statement {
+                verdicts: &verdicts,
+                subjects: BTreeSet::from([subject()]),
+                observed_at: Some(at(second + off)),
+            };
+            let changes = history.apply(&statement, at(second), 1.0);
+            changes.first().map(|change| change.kind)
+        };
+        assert_eq!(say(0), Some(ChangeKind::Settling), "{off}");
+        assert_eq!(say(60), None, "{off}");
+        assert_eq!(say(120), Some(ChangeKind::Opened), "{off}");
+    }
+}
+
+fn verdicts_of(problem: Problem) -> RuleVerdicts {
+    RuleVerdicts {
         code: "Sick".into(),
         severity: Severity::Warning,
         stage: None,
         grace: Duration::from_secs(GRACE),
         ok: 0,
-        problems: vec![(subject, Problem::new("d is sick."))],
+        problems: vec![(subject(), problem)],
         unknowns: Vec::new(),
         gaps: Vec::new(),
-    };
+    }
+}
+
+#[test]
+fn grace_is_scaled() {
     let opens_after = |scale: f64, second: i64| {
         let mut history = History::default();
-        let verdicts = [verdicts(subject())];
+        let verdicts = [verdicts_of(Problem::new("d is sick."))];
         let statement = Statement {
             verdicts: &verdicts,
             subjects: BTreeSet::from([subject()]),
+            observed_at: None,
         };
         history.apply(&statement, at(0), scale);
         history.apply(&statement, at(second), scale);
@@ -371,6 +448,7 @@ fn a_problem_outweighs_an_unknown_of_the_same_rule() {
     let statement = Statement {
         verdicts: &verdicts,
         subjects: BTreeSet::new(),
+        observed_at: None,
     };
     let mut history = History::default();
     let changes = history.apply(&statement, at(0), 1.0);

@@ -9,11 +9,14 @@ mod answers;
 mod containers;
 mod declared;
 mod drivers;
+mod expansion;
+mod index;
 mod leftovers;
 mod paths;
 mod volumes;
 
 pub use answers::answer;
+pub use expansion::cluster;
 
 use crate::model::facts::NodeFacts;
 use crate::model::observed::{Gap, Listing, Why};

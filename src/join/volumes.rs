@@ -1,18 +1,16 @@
 //! Which volumes are on the node: those that its pods name, and those that lie in the kubelet's directory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use crate::join::declared::{asked_read_only, declared_sizes, no_sizes, untouched};
-use crate::join::{add_new, containers, missing, paths};
-use crate::model::mount::Mount;
+use crate::join::index::Index;
+use crate::join::{add_new, expansion, missing, paths};
 use crate::model::names::{DriverName, HostPath, PersistentVolumeName, PodRef, Uid, VolumeHandle};
-use crate::model::objects::{
-    Attachment, Claim, PersistentVolume, Pod, PodVolume, PodVolumeSource, VolumeMode,
-};
+use crate::model::objects::{Claim, Pod, PodVolume, PodVolumeSource, VolumeMode};
 use crate::model::observed::{Gap, Listing, Observed, Why};
-use crate::model::seen::{BlockVolumeFile, PodVolumeDir, Seen, VolumeData};
+use crate::model::seen::Seen;
 use crate::model::state::KernelState;
-use crate::model::volume::{Published, SubPath, Volume};
+use crate::model::volume::{Published, Volume};
 
 /// The volumes of the node. Whatever hides one of them is a gap of the list.
 pub(super) fn join(seen: &Seen) -> Listing<Volume> {
@@ -31,6 +29,9 @@ pub(super) fn join(seen: &Seen) -> Listing<Volume> {
     joiner.add_left_on_disk();
     let mut gaps = joiner.gaps;
     let objects = &seen.objects;
+    for volume in joiner.volumes.values_mut() {
+        expansion::put_events(objects, volume);
+    }
     add_new(
         &mut gaps,
         missing(&objects.pods)
@@ -54,58 +55,16 @@ enum Identity {
 
 struct Joiner<'a> {
     seen: &'a Seen,
-    mounts: HashMap<&'a HostPath, &'a Mount>,
-    /// Binds of subPaths, by pod and by the name of the volume's directory.
-    sub_paths: HashMap<(String, String), Vec<SubPath>>,
-    dirs: HashMap<(&'a Uid, &'a str), &'a PodVolumeDir>,
-    blocks: HashMap<&'a HostPath, &'a BlockVolumeFile>,
-    claims: HashMap<(&'a str, &'a str), &'a Claim>,
-    persistent: HashMap<&'a PersistentVolumeName, &'a PersistentVolume>,
-    attachments: HashMap<(&'a DriverName, &'a PersistentVolumeName), &'a Attachment>,
-    containers: containers::Index<'a>,
+    index: Index<'a>,
     volumes: BTreeMap<Identity, Volume>,
     gaps: Vec<Gap>,
 }
 
 impl<'a> Joiner<'a> {
     fn new(seen: &'a Seen) -> Self {
-        // Of several mounts on one path the last one is on top.
-        let mounts = seen
-            .table
-            .items
-            .iter()
-            .map(|mount| (&mount.target, mount))
-            .collect();
-        let dirs = seen.kubelet.pod_volumes.items.iter();
-        let blocks = seen.kubelet.block_volumes.items.iter();
-        let objects = &seen.objects;
-        let claims = objects.claims.items.iter();
-        let attachments = objects.attachments.items.iter();
-        let attachments = attachments.filter(|one| one.node == seen.node);
         Self {
             seen,
-            mounts,
-            sub_paths: sub_paths(seen),
-            dirs: dirs
-                .map(|dir| ((&dir.pod, dir.spec_name.as_str()), dir))
-                .collect(),
-            blocks: blocks.map(|file| (&file.target, file)).collect(),
-            claims: claims
-                .map(|one| {
-                    let claim = &one.claim;
-                    ((claim.namespace.as_str(), claim.name.as_str()), one)
-                })
-                .collect(),
-            persistent: objects
-                .volumes
-                .items
-                .iter()
-                .map(|one| (&one.name, one))
-                .collect(),
-            attachments: attachments
-                .filter_map(|one| Some(((&one.driver, one.volume.as_ref()?), one)))
-                .collect(),
-            containers: containers::Index::new(seen),
+            index: Index::new(seen),
             volumes: BTreeMap::new(),
             gaps: Vec::new(),
         }
@@ -139,6 +98,7 @@ impl<'a> Joiner<'a> {
 
     fn add_claimed(&mut self, pod: &Pod, volume: &PodVolume, claim: &str) {
         let found = self
+            .index
             .claims
             .get(&(pod.pod.namespace.as_str(), claim))
             .copied();
@@ -148,14 +108,15 @@ impl<'a> Joiner<'a> {
         };
         // Not bound yet: there is no volume to look at on a node.
         let Some(name) = &claim.volume else { return };
-        let Some(persistent) = self.persistent.get(name).copied() else {
+        let Some(persistent) = self.index.persistent.get(name).copied() else {
             self.add_unseen(pod, volume, claim, name);
             return;
         };
         // In-tree volumes are not covered.
         let Some(csi) = &persistent.csi else { return };
         let identity = Identity::Persistent(name.clone());
-        let attachment = self.attachment(&csi.driver, name);
+        let attachment = self.index.attachment(&csi.driver, name);
+        let class = expansion::class(&self.seen.objects, claim);
         let entry = self.entry(
             identity,
             name.as_str(),
@@ -166,6 +127,7 @@ impl<'a> Joiner<'a> {
         entry.claim = Some(claim.clone());
         entry.persistent = Observed::Known(Some(persistent.clone()));
         entry.attachment = attachment;
+        entry.class = class;
         entry.sizes = declared_sizes(claim, Some(persistent));
         let asked = asked_read_only(volume, Some(persistent));
         self.publish(
@@ -197,7 +159,7 @@ impl<'a> Joiner<'a> {
                     ),
                 )
             });
-        let Some(data) = self.data(&pod.pod.uid, name.as_str()) else {
+        let Some(data) = self.index.data(&pod.pod.uid, name.as_str()) else {
             add_new(&mut self.gaps, [gap]);
             return;
         };
@@ -275,7 +237,7 @@ impl<'a> Joiner<'a> {
 
     /// A volume of a pod of which only the kubelet's directory tells.
     fn published_on_disk(&self, pod: &Uid, target: &HostPath, unasked: &Gap) -> Published {
-        let mount = self.mounted(target);
+        let mount = self.index.mounted(target);
         Published {
             pod: PodRef {
                 uid: pod.clone(),
@@ -283,8 +245,9 @@ impl<'a> Joiner<'a> {
             },
             state: Observed::Unknown(unasked.clone()),
             started: None,
-            live: self.containers.live(pod),
+            live: self.index.containers.live(pod),
             inside: self
+                .index
                 .containers
                 .inside(pod, &[], mount.known().and_then(Option::as_ref)),
             target: target.clone(),
@@ -307,7 +270,7 @@ impl<'a> Joiner<'a> {
     ) -> &mut Volume {
         let root = &self.seen.kubelet.root;
         let path = paths::staging(root, mode, driver, handle, spec_name);
-        let (staging, staged) = self.staged(path, spec_name);
+        let (staging, staged) = self.index.staged(path, spec_name);
         self.volumes.entry(identity).or_insert_with(|| Volume {
             spec_name: spec_name.to_owned(),
             driver: driver.clone(),
@@ -315,6 +278,9 @@ impl<'a> Joiner<'a> {
             claim: None,
             persistent: Observed::Known(None),
             attachment: Observed::Known(None),
+            class: Observed::Known(None),
+            events: Listing::default(),
+            resizer_seen: None,
             mode,
             staging: Some(staging),
             staged,
@@ -343,13 +309,15 @@ impl<'a> Joiner<'a> {
         let mode = entry.mode;
         let uid = pod.static_uid.as_ref().unwrap_or(&pod.pod.uid);
         let target = paths::target(&self.seen.kubelet.root, mode, uid, spec_name);
-        let mount = self.mounted(&target);
+        let mount = self.index.mounted(&target);
         // The kubelet names their directory by the volume; older writings name it by the pod's own name for it.
         let sub_paths = [spec_name, &volume.name].into_iter().find_map(|name| {
-            self.sub_paths
+            self.index
+                .sub_paths
                 .remove(&(uid.as_str().to_owned(), name.to_owned()))
         });
         let device_node = self
+            .index
             .blocks
             .get(&target)
             .is_some_and(|file| file.device_node);
@@ -359,8 +327,11 @@ impl<'a> Joiner<'a> {
             pod: pod.pod.clone(),
             state: Observed::Known(pod.state),
             started: pod.started,
-            live: self.containers.live(uid),
-            inside: self.containers.inside(uid, &volume.places, host.or(staged)),
+            live: self.index.containers.live(uid),
+            inside: self
+                .index
+                .containers
+                .inside(uid, &volume.places, host.or(staged)),
             target,
             mount,
             usage: untouched(),
@@ -372,71 +343,4 @@ impl<'a> Joiner<'a> {
             entry.published.push(published);
         }
     }
-
-    /// What is mounted on a path; a table with a gap cannot say that nothing is.
-    fn mounted(&self, path: &HostPath) -> Observed<Option<Mount>> {
-        match (self.mounts.get(path), self.seen.table.gaps.first()) {
-            (Some(mount), _) => Observed::Known(Some((*mount).clone())),
-            (None, None) => Observed::Known(None),
-            (None, Some(gap)) => Observed::Unknown(gap.clone()),
-        }
-    }
-
-    fn staged(&self, path: HostPath, spec_name: &str) -> (HostPath, Observed<Option<Mount>>) {
-        let old = paths::old_staging(&self.seen.kubelet.root, spec_name);
-        let path = if self.mounts.contains_key(&old) {
-            old
-        } else {
-            path
-        };
-        let mount = self.mounted(&path);
-        (path, mount)
-    }
-
-    fn attachment(
-        &self,
-        driver: &DriverName,
-        volume: &PersistentVolumeName,
-    ) -> Observed<Option<Attachment>> {
-        let attachments = &self.seen.objects.attachments;
-        let found = self.attachments.get(&(driver, volume)).copied();
-        match (found, attachments.gaps.first()) {
-            (Some(found), _) => Observed::Known(Some(found.clone())),
-            (None, None) => Observed::Known(None),
-            (None, Some(gap)) => Observed::Unknown(gap.clone()),
-        }
-    }
-
-    fn data(&self, pod: &Uid, spec_name: &str) -> Option<&'a VolumeData> {
-        self.dirs
-            .get(&(pod, spec_name))
-            .and_then(|dir| dir.data.known())
-    }
-}
-
-/// The binds of subPaths in the host's table: `pods/<uid>/volume-subpaths/<volume>/<container>/<index>`
-/// (`pkg/volume/util/subpath`).
-fn sub_paths(seen: &Seen) -> HashMap<(String, String), Vec<SubPath>> {
-    let pods = seen.kubelet.root.join("pods");
-    let mut found: HashMap<(String, String), Vec<SubPath>> = HashMap::new();
-    for mount in &seen.table.items {
-        let Ok(below) = mount.target.0.strip_prefix(&pods.0) else {
-            continue;
-        };
-        let parts: Vec<_> = below
-            .components()
-            .map(|part| part.as_os_str().to_string_lossy())
-            .collect();
-        let [pod, directory, volume, container, _index] = parts.as_slice() else {
-            continue;
-        };
-        if directory == "volume-subpaths" {
-            let key = (pod.to_string(), volume.to_string());
-            found.entry(key).or_default().push(SubPath {
-                container: container.to_string(),
-                mount: mount.clone(),
-            });
-        }
-    }
-    found
 }

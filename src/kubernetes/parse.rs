@@ -9,7 +9,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_saphyr::{DeserializeError as YamlError, UserMessageFormatter};
 
-use crate::model::objects::{Attachment, Claim, CsiNode, Objects, PersistentVolume, Pod};
+use crate::model::objects::{
+    Attachment, Claim, Class, CsiNode, Event, Objects, PersistentVolume, Pod,
+};
 use crate::model::observed::{Gap, Listing, Why};
 
 use super::convert;
@@ -22,15 +24,19 @@ pub(super) enum Kind {
     Volume,
     Attachment,
     CsiNode,
+    Class,
+    Event,
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::Pod,
         Self::Claim,
         Self::Volume,
         Self::Attachment,
         Self::CsiNode,
+        Self::Class,
+        Self::Event,
     ];
 
     fn name(self) -> &'static str {
@@ -40,13 +46,15 @@ impl Kind {
             Self::Volume => "PersistentVolume",
             Self::Attachment => "VolumeAttachment",
             Self::CsiNode => "CSINode",
+            Self::Class => "StorageClass",
+            Self::Event => "Event",
         }
     }
 
     fn api_version(self) -> &'static str {
         match self {
-            Self::Pod | Self::Claim | Self::Volume => "v1",
-            Self::Attachment | Self::CsiNode => "storage.k8s.io/v1",
+            Self::Pod | Self::Claim | Self::Volume | Self::Event => "v1",
+            Self::Attachment | Self::CsiNode | Self::Class => "storage.k8s.io/v1",
         }
     }
 
@@ -69,6 +77,9 @@ pub struct Parsed {
     volumes: BTreeMap<Key, PersistentVolume>,
     attachments: BTreeMap<Key, Attachment>,
     csi_nodes: BTreeMap<Key, CsiNode>,
+    classes: BTreeMap<Key, Class>,
+    /// None for those about objects that are none of ours.
+    events: BTreeMap<Key, Option<Event>>,
     gaps: BTreeMap<Kind, Vec<Gap>>,
 }
 
@@ -95,6 +106,8 @@ impl Parsed {
         add(&mut self.volumes, &more.volumes);
         add(&mut self.attachments, &more.attachments);
         add(&mut self.csi_nodes, &more.csi_nodes);
+        add(&mut self.classes, &more.classes);
+        add(&mut self.events, &more.events);
         for (kind, gaps) in &more.gaps {
             self.gaps.entry(*kind).or_default().extend_from_slice(gaps);
         }
@@ -114,6 +127,11 @@ impl Parsed {
             volumes: listing(self.volumes, self.gaps.remove(&Kind::Volume)),
             attachments: listing(self.attachments, self.gaps.remove(&Kind::Attachment)),
             csi_nodes: listing(self.csi_nodes, self.gaps.remove(&Kind::CsiNode)),
+            classes: listing(self.classes, self.gaps.remove(&Kind::Class)),
+            events: Listing {
+                items: self.events.into_values().flatten().collect(),
+                gaps: self.gaps.remove(&Kind::Event).unwrap_or_default(),
+            },
         }
     }
 
@@ -178,6 +196,8 @@ impl Parsed {
             Kind::Volume => keep(&mut self.volumes, &key, object, convert::persistent_volume),
             Kind::Attachment => keep(&mut self.attachments, &key, object, convert::attachment),
             Kind::CsiNode => keep(&mut self.csi_nodes, &key, object, convert::csi_node),
+            Kind::Class => keep(&mut self.classes, &key, object, convert::class),
+            Kind::Event => keep(&mut self.events, &key, object, convert::event),
         };
         if let Err(fault) = taken {
             let (namespace, name) = key;

@@ -9,6 +9,8 @@ use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 
 use crate::lab::control;
+use crate::lab::expansion::Step;
+use crate::lab::plugin::Manner;
 use crate::lab::site::{Setup, Task};
 
 /// A storage node without a cluster, with real faults.
@@ -29,6 +31,8 @@ pub(crate) enum Command {
     Exec(Exec),
     /// Make a fault on a volume of the running lab
     Fault(Fault),
+    /// Expand a volume step by step, with a driver that does or does not do its part
+    Expand(Expand),
     /// Undo the faults of one volume, or of all
     Heal(Heal),
     /// List the faults: what each does and what it needs
@@ -114,6 +118,23 @@ pub(crate) struct Fault {
     pub(crate) what: String,
     /// The claim of the volume, as `up` prints it
     pub(crate) volume: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Expand {
+    #[command(flatten)]
+    pub(crate) lab: Named,
+    /// The claim of the volume, as `up` prints it
+    pub(crate) volume: String,
+    /// The last step to take; `heal` lets it go on
+    #[arg(long, value_enum, default_value_t = Step::FilesystemGrown)]
+    pub(crate) until: Step,
+    /// How the driver's controller behaves: well, lie, hang, offline, or a gRPC code such as Unavailable
+    #[arg(long, default_value = "well", value_name = "MANNER")]
+    pub(crate) controller: Manner,
+    /// How the driver behaves on the node: well, lie, hang, offline, or a gRPC code such as Internal
+    #[arg(long, default_value = "well", value_name = "MANNER")]
+    pub(crate) node: Manner,
 }
 
 #[derive(Debug, clap::Args)]

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
+use crate::lab::expansion::{Course, Step};
 use crate::lab::laboratory::Shared;
 use crate::lab::site::Setup;
 use crate::lab::terminal;
@@ -29,10 +30,25 @@ const LINE: u64 = 64 * 1024;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
     Hello,
-    Fault { fault: String, volume: String },
-    Heal { volume: Option<String> },
-    Stop { what: String },
-    Start { what: String },
+    Fault {
+        fault: String,
+        volume: String,
+    },
+    Expand {
+        volume: String,
+        until: Step,
+        controller: String,
+        node: String,
+    },
+    Heal {
+        volume: Option<String>,
+    },
+    Stop {
+        what: String,
+    },
+    Start {
+        what: String,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -169,6 +185,19 @@ async fn obey(request: Request, lab: &Shared) -> anyhow::Result<Vec<String>> {
     match request {
         Request::Hello => Ok(Vec::new()),
         Request::Fault { fault, volume } => lab.fault(&fault, &volume).await.map(|did| vec![did]),
+        Request::Expand {
+            volume,
+            until,
+            controller,
+            node,
+        } => {
+            let course = Course {
+                controller: controller.parse()?,
+                node: node.parse()?,
+                ..Course::well(until)
+            };
+            lab.grow(&volume, &course).await.map(|did| vec![did])
+        }
         Request::Heal { volume: Some(name) } => lab.heal(&name).await,
         Request::Heal { volume: None } => lab.heal_all().await,
         Request::Stop { what } => lab.stop(&what).await.map(|did| vec![did]),

@@ -10,8 +10,9 @@ use jiff::SignedDuration;
 use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sys::statvfs::statvfs;
 
+use crate::lab::expansion::{Course, Step};
 use crate::lab::laboratory::Lab;
-use crate::lab::plugin::Hold;
+use crate::lab::plugin::{Hold, Manner};
 use crate::lab::volumes::{Kind, Volume};
 use crate::lab::{faults_node, kubelet, mounts};
 
@@ -156,6 +157,14 @@ pub(crate) fn table() -> String {
 }
 
 impl Lab {
+    /// Takes steps of an expansion; it goes on to its end when the volume is healed.
+    pub(crate) async fn grow(&mut self, claim: &str, course: &Course) -> anyhow::Result<String> {
+        let index = self.find(claim)?;
+        let did = self.expand(index, course).await?;
+        self.volumes[index].faults.insert(Fault::ExpandWaiting);
+        Ok(did)
+    }
+
     /// Makes a fault and says what was really done.
     pub(crate) async fn fault(&mut self, name: &str, claim: &str) -> anyhow::Result<String> {
         let entry = all().find(|entry| entry.name == name).ok_or_else(|| {
@@ -188,36 +197,27 @@ impl Lab {
             }
             Fault::KillPlugin => self.stop(volume.driver.name).await?,
             Fault::ExpandWaiting => {
-                let (old, new) = self.controller_half(index, WAITED).await?;
+                let course = Course {
+                    ago: WAITED,
+                    ..Course::well(Step::CapacityRaised)
+                };
                 format!(
-                    "grew {} from {}; NodeExpandVolume was never called, \
-                     and the claim says that it has waited for {} minutes",
-                    self.grown(index),
-                    Self::sizes(old, new),
+                    "{}; NodeExpandVolume was never called, and the claim says that it has waited for {} minutes",
+                    self.expand(index, &course).await?,
                     WAITED.as_mins()
                 )
             }
             Fault::ExpandLying => {
-                let (old, new) = self.controller_half(index, SignedDuration::ZERO).await?;
-                self.finish_expansion(index)?;
-                format!(
-                    "grew {} from {} and wrote success; the filesystem was not grown",
-                    self.grown(index),
-                    Self::sizes(old, new)
-                )
+                let course = Course {
+                    node: Manner::Lie,
+                    ..Course::well(Step::FilesystemGrown)
+                };
+                self.expand(index, &course).await?
             }
             fault => self.fault_of_node(fault, index).await?,
         };
         self.volumes[index].faults.insert(entry.fault);
         Ok(did)
-    }
-
-    /// What a growth has changed so far.
-    fn grown(&self, index: usize) -> &'static str {
-        match self.volumes[index].kind {
-            Kind::Ext4 | Kind::Xfs => "claim, volume and device",
-            Kind::Tmpfs | Kind::Fuse => "claim and volume",
-        }
     }
 
     /// Takes blocks until 4 % are left, with a file as a pod would write it.
@@ -315,7 +315,7 @@ impl Lab {
                     None => self.start_part(driver.name).await,
                 }
             }
-            Fault::ExpandWaiting | Fault::ExpandLying => self.kubelet_half(index).await,
+            Fault::ExpandWaiting | Fault::ExpandLying => self.let_go_on(index).await,
             fault => self.undo_of_node(fault, index).await,
         }
     }

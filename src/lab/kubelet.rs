@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 use tonic::transport::{Channel, Endpoint};
 
 use crate::lab::objects::Registered;
+use crate::lab::plugin::name;
 use crate::lab::site::{NODE, Setup};
 use crate::lab::volumes::{Driver, Volume};
 use crate::proto::csi::node_client::NodeClient;
@@ -31,6 +32,9 @@ const APPEAR: Duration = Duration::from_secs(10);
 
 /// The deadline of one CSI call; the kubelet's is two minutes.
 const CALL: Duration = Duration::from_mins(1);
+
+/// The deadline of `NodeExpandVolume`: nobody wants to wait two minutes for a lab's driver that hangs.
+const EXPANSION: Duration = Duration::from_secs(10);
 
 /// Where a plugin's registrar listens.
 pub(crate) fn registration_socket(kubelet: &Path, driver: &str) -> PathBuf {
@@ -199,18 +203,23 @@ pub(crate) async fn unpublish(setup: &Setup, volume: &Volume) -> anyhow::Result<
 pub(crate) async fn expand(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
     let size = volume.allocated.unwrap_or(volume.capacity);
     let mut client = plugin(setup, volume).await?;
-    client
-        .node_expand_volume(NodeExpandVolumeRequest {
-            volume_id: volume.handle.clone(),
-            volume_path: text(&volume.target(setup)),
-            staging_target_path: text(&volume.staging(setup)),
-            capacity_range: Some(CapacityRange {
-                required_bytes: i64::try_from(size).context("a size beyond CSI's")?,
-                limit_bytes: 0,
-            }),
-            volume_capability: Some(capability(volume)),
-        })
+    let call = client.node_expand_volume(NodeExpandVolumeRequest {
+        volume_id: volume.handle.clone(),
+        volume_path: text(&volume.target(setup)),
+        staging_target_path: text(&volume.staging(setup)),
+        capacity_range: Some(CapacityRange {
+            required_bytes: i64::try_from(size).context("a size beyond CSI's")?,
+            limit_bytes: 0,
+        }),
+        volume_capability: Some(capability(volume)),
+    });
+    timeout(EXPANSION, call)
         .await
+        .unwrap_or_else(|_| {
+            Err(tonic::Status::deadline_exceeded(
+                "context deadline exceeded",
+            ))
+        })
         .map_err(|status| in_go(&status))?;
     Ok(())
 }
@@ -218,8 +227,8 @@ pub(crate) async fn expand(setup: &Setup, volume: &Volume) -> anyhow::Result<()>
 /// An error as Go's gRPC words it, hence as it stands in events.
 fn in_go(status: &tonic::Status) -> anyhow::Error {
     anyhow!(
-        "rpc error: code = {:?} desc = {}",
-        status.code(),
+        "rpc error: code = {} desc = {}",
+        name(status.code()),
         status.message()
     )
 }

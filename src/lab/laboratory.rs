@@ -126,6 +126,26 @@ impl Lab {
         self.write(&objects::event(&self.volumes[index], &told))
     }
 
+    /// Writes a warning.
+    pub(crate) fn warn(
+        &self,
+        index: usize,
+        about: About,
+        by: &str,
+        reason: &str,
+        message: String,
+    ) -> anyhow::Result<()> {
+        let told = Told {
+            about,
+            by: by.to_owned(),
+            warning: true,
+            reason,
+            message,
+            at: Timestamp::now(),
+        };
+        self.write(&objects::event(&self.volumes[index], &told))
+    }
+
     /// The volume of a claim.
     pub(crate) fn find(&self, claim: &str) -> anyhow::Result<usize> {
         if let Some(index) = self.volumes.iter().position(|volume| volume.claim == claim) {

@@ -92,6 +92,15 @@ fn run(command: Command, program: &str) -> anyhow::Result<ExitCode> {
                 volume: wanted.volume,
             },
         ),
+        Command::Expand(wanted) => control::ask(
+            &wanted.lab.name,
+            &control::Request::Expand {
+                volume: wanted.volume,
+                until: wanted.until,
+                controller: wanted.controller.to_string(),
+                node: wanted.node.to_string(),
+            },
+        ),
         Command::Heal(wanted) => control::ask(
             &wanted.lab.name,
             &control::Request::Heal {

@@ -306,6 +306,7 @@ mod tests {
         let abilities = Abilities {
             loops: Ok(()),
             xfs: Ok(()),
+            btrfs: Ok(()),
             fuse: Ok(()),
         };
         let (mut volumes, _) = catalogue(&abilities, now);

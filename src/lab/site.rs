@@ -148,6 +148,7 @@ impl Program {
 pub(crate) struct Abilities {
     pub(crate) loops: Result<(), String>,
     pub(crate) xfs: Result<(), String>,
+    pub(crate) btrfs: Result<(), String>,
     pub(crate) fuse: Result<(), String>,
 }
 
@@ -159,10 +160,21 @@ impl Abilities {
         } else {
             Err("loop devices need root on the machine itself".to_owned())
         };
+        let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
+        let btrfs = loops
+            .clone()
+            .and_then(|()| installed("mkfs.btrfs"))
+            .and_then(|()| {
+                let there = known.contains("btrfs");
+                there
+                    .then_some(())
+                    .ok_or_else(|| "the kernel has no btrfs".to_owned())
+            });
         let xfs = loops.clone().and_then(|()| installed("mkfs.xfs"));
         Self {
             loops,
             xfs,
+            btrfs,
             fuse: openable("/dev/fuse"),
         }
     }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::lab::expansion::Growth;
 use crate::lab::faults::Fault;
 use crate::lab::plugin::Record;
 use crate::lab::site::{Abilities, NODE, Setup};
@@ -24,16 +25,23 @@ const MIB: u64 = 1024 * 1024;
 pub(crate) enum Kind {
     Ext4,
     Xfs,
+    Btrfs,
     Tmpfs,
     Fuse,
 }
 
 impl Kind {
+    /// Whether it lies on a block device.
+    pub(crate) fn has_device(self) -> bool {
+        matches!(self, Self::Ext4 | Self::Xfs | Self::Btrfs)
+    }
+
     /// The filesystem type as Kubernetes objects write it.
     pub(crate) fn fs_type(self) -> &'static str {
         match self {
             Self::Ext4 => "ext4",
             Self::Xfs => "xfs",
+            Self::Btrfs => "btrfs",
             Self::Tmpfs => "tmpfs",
             Self::Fuse => "fuse",
         }
@@ -81,12 +89,13 @@ struct Plan {
 }
 
 /// Small, and each fault can have a volume of its own.
-static PLANS: [Plan; 7] = [
+static PLANS: [Plan; 8] = [
     plan("orders-db", "orders-db-0", 0, Kind::Ext4, 128),
     plan("cart-cache", "cart-cache-0", 0, Kind::Ext4, 64),
     plan("invoices", "invoices-7d9c6bb5f4-x2kqv", 0, Kind::Ext4, 64),
     plan("search-index", "search-index-0", 0, Kind::Xfs, 320),
     plan("session-store", "session-store-0", 0, Kind::Ext4, 128),
+    plan("audit-log", "audit-log-0", 0, Kind::Btrfs, 160),
     Plan {
         read_only: true,
         ..plan("reports", "reports-5c4f98d7b-m8zlp", 1, Kind::Ext4, 64)
@@ -143,6 +152,8 @@ pub(crate) struct Volume {
     pub(crate) conditions: Vec<Condition>,
     /// The claim's capacity before the last growth, as the resizer notes it.
     pub(crate) pre_resize: Option<u64>,
+    /// An expansion that has begun.
+    pub(crate) growth: Option<Growth>,
     pub(crate) faults: BTreeSet<Fault>,
 }
 
@@ -165,6 +176,7 @@ pub(crate) fn catalogue(
             },
             _ if abilities.loops.is_err() => Kind::Tmpfs,
             Kind::Xfs if abilities.xfs.is_err() => Kind::Ext4,
+            Kind::Btrfs if abilities.btrfs.is_err() => Kind::Ext4,
             kind => kind,
         };
         volumes.push(Volume::new(plan, kind, now));
@@ -196,6 +208,7 @@ impl Volume {
             allocated_status: None,
             conditions: Vec::new(),
             pre_resize: None,
+            growth: None,
             faults: BTreeSet::new(),
         }
     }
@@ -316,6 +329,7 @@ mod tests {
         let abilities = Abilities {
             loops: no(),
             xfs: no(),
+            btrfs: no(),
             fuse: no(),
         };
         let (volumes, missing) = catalogue(&abilities, Timestamp::UNIX_EPOCH);

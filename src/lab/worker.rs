@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 
 use crate::lab::laboratory::Lab;
 use crate::lab::site::{Setup, Task};
-use crate::lab::volumes::{Kind, quantity};
+use crate::lab::volumes::quantity;
 use crate::lab::{control, demo, terminal};
 
 /// Runs until the namespaces end, or the demo does.
@@ -61,8 +61,8 @@ fn introduction(lab: &Lab) -> String {
     ];
     for volume in &lab.volumes {
         let device = match volume.kind {
-            Kind::Ext4 | Kind::Xfs => " on a loop device",
-            Kind::Tmpfs | Kind::Fuse => "",
+            kind if kind.has_device() => " on a loop device",
+            _ => "",
         };
         lines.push(format!(
             "  {:<14} {:>6} {}{device}, {}{}",

@@ -36,9 +36,26 @@ pub struct Plugin {
     pub ready: Observed<bool>,
     /// Node capabilities, as the specification spells them; unknown ones as numbers.
     pub capabilities: Observed<Vec<String>>,
+    /// What it offers as a whole (`GetPluginCapabilities`): services as the specification spells
+    /// them, and how it expands.
+    pub services: Observed<Vec<String>>,
 }
 
 impl Plugin {
+    /// It expands volumes that are in use.
+    pub const ONLINE: &str = "EXPANSION_ONLINE";
+    /// It expands volumes that nobody uses.
+    pub const OFFLINE: &str = "EXPANSION_OFFLINE";
+
+    /// Whether it says that it expands only volumes that nobody uses.
+    pub fn expands_offline_only(&self) -> bool {
+        let offers = |word: &str| {
+            let services = self.services.known();
+            services.is_some_and(|all| all.iter().any(|one| one == word))
+        };
+        offers(Self::OFFLINE) && !offers(Self::ONLINE)
+    }
+
     /// Whether it has this node capability; `None` when it could not be asked.
     pub fn can(&self, capability: &str) -> Option<bool> {
         self.capabilities

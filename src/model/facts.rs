@@ -32,6 +32,15 @@ pub struct NodeFacts {
     pub gaps: Vec<Gap>,
 }
 
+/// What is known of claims and their volumes without any node's word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterFacts {
+    /// When the objects were read.
+    pub observed_at: Timestamp,
+    /// The volumes of bound claims. What only a node can see of them is a gap.
+    pub volumes: Listing<Volume>,
+}
+
 impl NodeFacts {
     /// Everything that a rule can have looked at: a subject among these without a problem and
     /// without an unknown is ok, and needs no words on the wire.

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::model::names::{ClaimRef, DriverName, NodeName, PersistentVolumeName, PodRef, Uid};
+use crate::model::names::{
+    ClaimRef, DriverName, NodeName, PersistentVolumeName, PodRef, ServerName, Uid,
+};
 use crate::model::observed::Gap;
 use crate::model::stage::Stage;
 
@@ -66,6 +68,8 @@ pub enum Object {
     Driver(DriverName),
     /// A node.
     Node(NodeName),
+    /// What network mounts have behind them, as the kernel names it: the subject of stories alone.
+    Server(ServerName),
 }
 
 impl Object {
@@ -77,6 +81,7 @@ impl Object {
             Self::Pod(_) => "pod",
             Self::Driver(_) => "driver",
             Self::Node(_) => "node",
+            Self::Server(_) => "server",
         }
     }
 
@@ -85,7 +90,7 @@ impl Object {
         match self {
             Self::Claim(claim) => Some(&claim.namespace),
             Self::Pod(pod) => Some(&pod.namespace),
-            Self::PersistentVolume(..) | Self::Driver(_) | Self::Node(_) => None,
+            Self::PersistentVolume(..) | Self::Driver(_) | Self::Node(_) | Self::Server(_) => None,
         }
     }
 
@@ -97,6 +102,7 @@ impl Object {
             Self::PersistentVolume(name, _) => name.as_str(),
             Self::Driver(name) => name.as_str(),
             Self::Node(name) => name.as_str(),
+            Self::Server(name) => name.as_str(),
         }
     }
 
@@ -106,7 +112,7 @@ impl Object {
             Self::Claim(claim) => &claim.uid,
             Self::Pod(pod) => &pod.uid,
             Self::PersistentVolume(_, uid) => uid,
-            Self::Driver(_) | Self::Node(_) => return None,
+            Self::Driver(_) | Self::Node(_) | Self::Server(_) => return None,
         };
         (!uid.as_str().is_empty()).then_some(uid)
     }
@@ -297,6 +303,8 @@ pub struct Finding {
     pub opened: Option<Timestamp>,
     /// When a verdict last said that it is so.
     pub last_confirmed: Timestamp,
+    /// How often it came back within an hour after it had gone.
+    pub flaps: u32,
     /// What the last such verdict said.
     pub problem: Problem,
 }
@@ -343,14 +351,47 @@ pub enum Resolution {
     Ok,
     /// Its subject is known to be gone.
     SubjectGone,
+    /// Who told of it has not been heard for so long that it is taken to be gone.
+    SourceGone,
 }
 
 impl Resolution {
+    /// Every way.
+    pub const ALL: [Self; 3] = [Self::Ok, Self::SubjectGone, Self::SourceGone];
+
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::SubjectGone => "subject gone",
+            Self::SourceGone => "source gone",
         }
+    }
+}
+
+/// A word of a command that will be pasted into a shell: names and paths are data of strangers.
+pub fn quote(word: impl fmt::Display) -> String {
+    let word = word.to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=@%+,~".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quote;
+
+    #[test]
+    fn words_of_commands_are_quoted_when_they_need_it() {
+        assert_eq!(
+            quote("/var/lib/kubelet/kubernetes.io~csi/pvc-1"),
+            "/var/lib/kubelet/kubernetes.io~csi/pvc-1"
+        );
+        assert_eq!(quote("/a b; rm -rf c"), "'/a b; rm -rf c'");
+        assert_eq!(quote("it's"), r"'it'\''s'");
+        assert_eq!(quote(""), "''");
     }
 }

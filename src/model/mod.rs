@@ -5,6 +5,7 @@
 
 #![deny(clippy::disallowed_methods)]
 
+pub mod cause;
 pub mod driver;
 pub mod facts;
 pub mod finding;
@@ -20,6 +21,7 @@ pub mod stage;
 pub mod state;
 pub mod view;
 pub mod volume;
+pub mod way;
 
 #[doc(hidden)]
 pub mod sample;

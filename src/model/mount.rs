@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::model::names::HostPath;
+use crate::model::names::{HostPath, ServerName};
 
 /// Major and minor number of a device, real or anonymous.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -54,6 +54,31 @@ impl Mount {
         } else {
             None
         }
+    }
+
+    /// Who serves it, for filesystems that come over the network: the same name on every node.
+    pub fn server(&self) -> Option<ServerName> {
+        let source = self.source.as_str();
+        let before_path = || source.split_once(":/").map(|(server, _)| server);
+        let server = match self.fs_type.as_str() {
+            "nfs" | "nfs4" | "lustre" => before_path(),
+            "cifs" | "smb3" => source.strip_prefix("//")?.split('/').next(),
+            // Old: monitors:/path. New: user@fsid.name=/path (mount.ceph(8)).
+            "ceph" => match source.split_once("=/") {
+                Some((cluster, _)) => cluster.split_once('@').map(|(_, cluster)| cluster),
+                None => before_path(),
+            },
+            // host:/volume or host:volume, and what else has its daemon on the node and its data
+            // elsewhere: user@host:/path, Name:filesystem.
+            "glusterfs" => source.split(':').next(),
+            fuse if fuse.starts_with("fuse.") => match before_path() {
+                Some(server) => Some(server),
+                None if source.contains(':') => Some(source),
+                None => None,
+            },
+            _ => None,
+        }?;
+        (!server.is_empty()).then(|| server.into())
     }
 }
 
@@ -113,4 +138,55 @@ fn percent(part: u64, whole: u64) -> u8 {
     (u128::from(part) * 100)
         .div_ceil(u128::from(whole))
         .min(100) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use expect_test::expect;
+
+    use crate::model::sample;
+
+    #[test]
+    fn servers_are_named_by_network_mounts_alone() {
+        let mut text = String::new();
+        for (fs_type, source) in [
+            ("nfs4", "nfs-1.example.com:/export/a"),
+            ("nfs", "[fe80::1]:/a:/b"),
+            ("cifs", "//files/share/x"),
+            ("ceph", "10.0.0.1:6789,10.0.0.2:6789:/volumes/a"),
+            ("ceph", "admin@b3acfc0d.cephfs=/volumes/a"),
+            ("lustre", "10.0.0.1@tcp:/fs"),
+            ("fuse.glusterfs", "gluster-1:/vol"),
+            ("fuse.sshfs", "me@host:/home"),
+            ("fuse.juicefs", "JuiceFS:shared"),
+            ("fuse.s3fs", "s3fs"),
+            ("ext4", "/dev/sdb"),
+            ("nfs", ":/"),
+            ("cifs", "x"),
+        ] {
+            let mut mount = sample::mount("/t".into());
+            mount.fs_type = fs_type.to_owned();
+            mount.source = source.to_owned();
+            let server = mount.server().map_or("-".to_owned(), |server| server.0);
+            writeln!(text, "{fs_type} {source} → {server}").unwrap();
+        }
+        expect![[r#"
+            nfs4 nfs-1.example.com:/export/a → nfs-1.example.com
+            nfs [fe80::1]:/a:/b → [fe80::1]
+            cifs //files/share/x → files
+            ceph 10.0.0.1:6789,10.0.0.2:6789:/volumes/a → 10.0.0.1:6789,10.0.0.2:6789
+            ceph admin@b3acfc0d.cephfs=/volumes/a → b3acfc0d.cephfs
+            lustre 10.0.0.1@tcp:/fs → 10.0.0.1@tcp
+            fuse.glusterfs gluster-1:/vol → gluster-1
+            fuse.sshfs me@host:/home → me@host
+            fuse.juicefs JuiceFS:shared → JuiceFS:shared
+            fuse.s3fs s3fs → -
+            ext4 /dev/sdb → -
+            nfs :/ → -
+            cifs x → -
+        "#]]
+        .assert_eq(&text);
+    }
 }

@@ -51,6 +51,10 @@ name! {
     ClassName
 }
 name! {
+    /// What serves a network filesystem, as its mounts name it: a host, an address, a list of them.
+    ServerName
+}
+name! {
     /// The UID of a Kubernetes object: two objects of one name are told apart by it.
     Uid
 }

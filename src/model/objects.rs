@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::model::finding::Object;
 use crate::model::names::{
     ClaimRef, ClassName, DriverName, HostPath, NodeName, PersistentVolumeName, PodRef, Uid,
     VolumeHandle,
@@ -22,6 +23,10 @@ pub struct Objects {
     pub attachments: Listing<Attachment>,
     /// CSINodes.
     pub csi_nodes: Listing<CsiNode>,
+    /// StorageClasses.
+    pub classes: Listing<Class>,
+    /// Events about claims, volumes and pods.
+    pub events: Listing<Event>,
 }
 
 impl Objects {
@@ -33,6 +38,8 @@ impl Objects {
             volumes: Listing::unknown(gap.clone()),
             attachments: Listing::unknown(gap.clone()),
             csi_nodes: Listing::unknown(gap.clone()),
+            classes: Listing::unknown(gap.clone()),
+            events: Listing::unknown(gap.clone()),
         }
     }
 }
@@ -124,6 +131,10 @@ pub struct Claim {
     pub capacity: Option<Bytes>,
     /// `status.conditions` that are True.
     pub conditions: Vec<Condition>,
+    /// `volume.kubernetes.io/node-expansion-not-required`: the last expansion was done by the controller alone.
+    pub node_expansion_not_required: bool,
+    /// The snapshot or claim that it was made from (`spec.dataSource`), for a person.
+    pub made_from: Option<String>,
     /// Codes that its owner does not want to be counted (`csi-doctor.io/silence`).
     pub silence: Option<String>,
 }
@@ -217,4 +228,32 @@ pub struct CsiNode {
     pub node: NodeName,
     /// The drivers that the kubelet registered, also long ago.
     pub drivers: Vec<DriverName>,
+}
+
+/// A StorageClass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Class {
+    /// Its name.
+    pub name: ClassName,
+    /// Who makes its volumes.
+    pub provisioner: DriverName,
+    /// `allowVolumeExpansion`.
+    pub expandable: bool,
+}
+
+/// What somebody said about an object. It is gone an hour later, so its absence proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// About what.
+    pub about: Object,
+    /// Who said it.
+    pub by: String,
+    /// Its type is Warning.
+    pub warning: bool,
+    /// Its reason.
+    pub reason: String,
+    /// Its words.
+    pub message: String,
+    /// When it was said last.
+    pub at: Option<Timestamp>,
 }

@@ -9,7 +9,9 @@ use crate::model::facts::{NodeFacts, Thresholds};
 use crate::model::finding::RuleVerdicts;
 use crate::model::mount::{DeviceNumber, Mount, Usage};
 use crate::model::names::{ClaimRef, HostPath, PodRef};
-use crate::model::objects::{Attachment, Claim, CsiSource, PersistentVolume, PodState, VolumeMode};
+use crate::model::objects::{
+    Attachment, Claim, Class, CsiSource, PersistentVolume, PodState, VolumeMode,
+};
 use crate::model::observed::{Listing, Observed};
 use crate::model::sizes::{Bytes, FilesystemSize, Sizes};
 use crate::model::state::{BlockDevice, FilesystemErrors, KernelState};
@@ -57,6 +59,7 @@ pub fn driver() -> Driver {
                 "GET_VOLUME_STATS".into(),
                 "EXPAND_VOLUME".into(),
             ]),
+            services: Observed::Known(vec!["CONTROLLER_SERVICE".into(), Plugin::ONLINE.into()]),
         }),
     }
 }
@@ -74,6 +77,8 @@ pub fn claim() -> Claim {
         resize_status: None,
         capacity: Some(Bytes(10 * GI)),
         conditions: Vec::new(),
+        node_expansion_not_required: false,
+        made_from: None,
         silence: None,
     }
 }
@@ -101,6 +106,13 @@ pub fn volume() -> Volume {
             attached: true,
             error: None,
         })),
+        class: Observed::Known(Some(Class {
+            name: "fast".into(),
+            provisioner: "disk.example.com".into(),
+            expandable: true,
+        })),
+        events: Listing::default(),
+        resizer_seen: None,
         mode: VolumeMode::Filesystem,
         staging: Some(staging()),
         staged: Observed::Known(Some(mount(staging()))),

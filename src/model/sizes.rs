@@ -55,6 +55,17 @@ impl fmt::Display for FilesystemSize {
     }
 }
 
+/// Where each of the seven sizes is read, in their order.
+pub const SOURCES: [&str; 7] = [
+    "claim's spec",
+    "claim's status",
+    "volume's spec",
+    "sysfs",
+    "the filesystem",
+    "claim's status",
+    "NodeGetVolumeStats",
+];
+
 /// The seven sizes, in the order in which an expansion raises them.
 ///
 /// `Known(None)` says that the volume has no such size: a network filesystem has no device.

@@ -5,8 +5,10 @@ use jiff::Timestamp;
 use crate::model::finding::{Object, Subject};
 use crate::model::mount::{Mount, Usage};
 use crate::model::names::{DriverName, HostPath, NodeName, PodRef, VolumeHandle};
-use crate::model::objects::{Attachment, Claim, PersistentVolume, PodState, VolumeMode};
-use crate::model::observed::{Gap, Observed, Why};
+use crate::model::objects::{
+    Attachment, Claim, Class, Event, PersistentVolume, PodState, VolumeMode,
+};
+use crate::model::observed::{Gap, Listing, Observed, Why};
 use crate::model::sizes::Sizes;
 use crate::model::state::KernelState;
 
@@ -25,6 +27,12 @@ pub struct Volume {
     pub persistent: Observed<Option<PersistentVolume>>,
     /// Its attachment to this node; none where the driver attaches nothing.
     pub attachment: Observed<Option<Attachment>>,
+    /// The class of its claim; none where the claim names none, or one that is gone.
+    pub class: Observed<Option<Class>>,
+    /// What was said of its expansion, oldest first: about the claim and the pods that use it.
+    pub events: Listing<Event>,
+    /// When the resizer of its driver was last heard to speak of any claim.
+    pub resizer_seen: Option<Timestamp>,
     /// Filesystem or block device.
     pub mode: VolumeMode,
     /// Its staging target path.
@@ -129,6 +137,23 @@ impl Volume {
             Some(published) if self.is_inline() => Object::Pod(published.pod.clone()),
             _ => Object::PersistentVolume(self.spec_name.as_str().into(), String::new().into()),
         }
+    }
+
+    /// Whether this is the most durable object that it is known by.
+    pub fn is_known_by(&self, object: &Object) -> bool {
+        match (object, &self.claim) {
+            (Object::Claim(subject), Some(claim)) => claim.claim == *subject,
+            (_, Some(_)) => false,
+            _ => self.object() == *object,
+        }
+    }
+
+    /// Its mounts, where they were seen.
+    pub fn mounts(&self) -> impl Iterator<Item = &Mount> {
+        let published = self.published.iter().map(|published| &published.mount);
+        published
+            .chain([&self.staged])
+            .filter_map(|mount| mount.known()?.as_ref())
     }
 
     /// Whether it lives and dies with its pod.

@@ -130,10 +130,9 @@ impl Kernel {
             let number = sysfs::device_of(&self.host_root, mount);
             // A device that can no longer be found by its name is known by the superblock's number.
             let key = number.unwrap_or(mount.device);
-            if !devices.contains_key(&key) {
-                let read = self.read_device(mount, number, &mut moving);
-                devices.insert(key, read);
-            }
+            devices
+                .entry(key)
+                .or_insert_with(|| self.read_device(mount, number, &mut moving));
             by_target.insert(mount.target.clone(), key);
         }
         let flights = self.judge_flights(now, &moving);

@@ -71,7 +71,7 @@ pub fn is_read_only(host_root: &Path, device: DeviceNumber) -> Observed<bool> {
 /// What a device is doing.
 pub fn activity(host_root: &Path, device: DeviceNumber) -> Observed<Activity> {
     let path = HostPath(PathBuf::from(format!("/sys/dev/block/{device}/stat")));
-    read(host_root, &path, |bytes| parse_stat(bytes))
+    read(host_root, &path, parse_stat)
 }
 
 /// Whether a device counts what ends: without, standing still says nothing.

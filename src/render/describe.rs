@@ -8,7 +8,7 @@ use crate::model::finding::{Finding, State};
 use crate::model::mount::Mount;
 use crate::model::names::{HostPath, NodeName};
 use crate::model::observed::Observed;
-use crate::model::sizes::{Bytes, Sizes};
+use crate::model::sizes::{Bytes, SOURCES, Sizes};
 use crate::model::view::{NodeVolume, Story};
 use crate::model::volume::{Published, Volume};
 use crate::render::lists::{self, is_about};
@@ -40,7 +40,11 @@ pub fn volume(at: Timestamp, one: &NodeVolume, stories: &[Story]) -> String {
     let _ = writeln!(text, "Attached:  {}", attached(volume));
     let _ = writeln!(text, "Usage:     {}", usage(volume));
     let _ = writeln!(text, "Driver says: {}", driver_says(volume));
-    let _ = writeln!(text, "\nSizes, from the request to the filesystem:");
+    let _ = writeln!(
+        text,
+        "\nSizes, from the request to the filesystem, as seen at {}:",
+        moment(one.observed_at)
+    );
     text.push_str(&ladder(&volume.sizes));
     let _ = writeln!(text, "\nMounts:");
     if let Some(staging) = &volume.staging {
@@ -115,8 +119,13 @@ pub fn story(at: Timestamp, story: &Story) -> String {
 }
 
 fn life(at: Timestamp, finding: &Finding) -> String {
+    let back = match finding.flaps {
+        0 => String::new(),
+        1 => ", came back once within an hour".to_owned(),
+        times => format!(", came back {times} times, each within an hour"),
+    };
     let seen = format!(
-        "first seen {} ({} ago), last confirmed {} ago",
+        "first seen {} ({} ago), last confirmed {} ago{back}",
         moment(finding.first_seen),
         age(at, finding.first_seen),
         age(at, finding.last_confirmed)
@@ -223,7 +232,9 @@ fn ladder(sizes: &Sizes) -> String {
     ];
     let known = steps.iter().filter_map(|(_, size)| *size.known()?);
     let largest = known.max().unwrap_or_default();
+    let mut sources = SOURCES.into_iter();
     let rows = steps.map(|(name, size)| {
+        let source = sources.next().unwrap_or_default();
         let shown = match &sizes.filesystem {
             Observed::Known(Some(range)) if name == "filesystem" => range.to_string(),
             _ => lists::size(size),
@@ -233,14 +244,16 @@ fn ladder(sizes: &Sizes) -> String {
             Observed::Known(None) => "there is none".to_owned(),
             Observed::Unknown(gap) => gap.to_string(),
         };
-        (name, shown, bar)
+        (name, shown, source, bar)
     });
     let width = rows
         .iter()
-        .map(|(_, shown, _)| shown.len())
+        .map(|(_, shown, ..)| shown.len())
         .max()
         .unwrap_or(0);
-    let lines = rows.map(|(name, shown, bar)| format!("  {name:<17}  {shown:>width$}  {bar}\n"));
+    let lines = rows.map(|(name, shown, source, bar)| {
+        format!("  {name:<17}  {shown:>width$}  {source:<18}  {bar}\n")
+    });
     lines.concat()
 }
 

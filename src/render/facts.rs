@@ -177,6 +177,17 @@ mod tests {
 
     #[test]
     fn a_healthy_volume_in_full() {
-        expect![[r#""#]].assert_eq(&super::facts(&sample::node()));
+        expect![[r#"
+            claim shop/orders-db
+              staged: ext4 on /dev/sdb (8:16), rw,relatime; filesystem rw
+              pod shop/orders-0: running; a process of it lives
+                on the host: ext4 on /dev/sdb (8:16), rw,relatime; filesystem rw
+                in container app: ext4 on /dev/sdb (8:16), rw,relatime; filesystem rw at /var/lib/data
+                answers: 21 % of 9.7Gi, 1200 of 655360 inodes
+              device: 8:16, size 10Gi
+              filesystem size: 9.7Gi to 10Gi
+              errors: none
+              FUSE: -
+        "#]].assert_eq(&super::facts(&sample::node()));
     }
 }

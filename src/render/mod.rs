@@ -4,12 +4,14 @@
 
 #![deny(clippy::disallowed_methods)]
 
+pub mod cause;
 pub mod describe;
 pub mod facts;
 pub mod json;
 pub mod lists;
 pub mod status;
 mod table;
+pub mod way;
 
 use jiff::Timestamp;
 

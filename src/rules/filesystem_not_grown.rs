@@ -2,18 +2,14 @@
 
 use std::time::Duration;
 
-use crate::model::facts::NodeFacts;
-use crate::model::finding::{Problem, Severity};
-use crate::model::stage::{ExpandStage, Stage};
-use crate::model::objects::{Claim, PersistentVolume, VolumeMode};
-use crate::model::observed::{Observed, Why};
+use crate::expansion::{Case, Ground, Standing};
+use crate::model::finding::{Problem, Severity, quote};
+use crate::model::mount::Mount;
+use crate::model::objects::VolumeMode;
+use crate::model::observed::Observed;
 use crate::model::sizes::{Bytes, FilesystemSize};
-use crate::model::volume::Volume;
-use crate::rules::{Check, Rule, Verdicts, quote};
-
-/// A filesystem that covers its device may still leave so much of it unused: a last block group
-/// that is too small, alignment, overhead that its answers do not show.
-const SLACK_PERCENT: u64 = 3;
+use crate::model::stage::{ExpandStage, Stage};
+use crate::rules::{Check, Rule, Verdicts};
 
 pub(super) static RULE: Rule = Rule {
     code: "FilesystemNotGrown",
@@ -23,103 +19,63 @@ pub(super) static RULE: Rule = Rule {
     grace: Duration::from_mins(2),
     summary: "filesystems are smaller than their expanded volumes",
     docs: include_str!("../../docs/findings/FilesystemNotGrown.md"),
-    check: Check::Node(check),
+    check: Check::Expansion(check),
 };
 
-fn check(node: &NodeFacts, verdicts: &mut Verdicts) {
-    for volume in verdicts.each(&node.volumes) {
-        let (Some(claim), VolumeMode::Filesystem) = (&volume.claim, volume.mode) else {
-            continue;
-        };
-        let subject = volume.subject(&node.node);
-        let persistent = match &volume.persistent {
-            Observed::Unknown(gap) => {
-                verdicts.unknown(subject, gap);
-                continue;
-            }
-            Observed::Known(Some(persistent)) if finished(claim, persistent) => persistent,
-            Observed::Known(_) => {
-                verdicts.ok(subject);
-                continue;
-            }
-        };
-        match (&volume.sizes.filesystem, &volume.sizes.device) {
-            // Not mounted here: there is no filesystem to compare.
-            (Observed::Unknown(gap), _) if gap.why == Why::NotFound => verdicts.ok(subject),
-            (Observed::Unknown(gap), _) | (_, Observed::Unknown(gap)) => verdicts.unknown(subject, gap),
-            (Observed::Known(None), _) => verdicts.ok(subject),
-            (Observed::Known(Some(filesystem)), Observed::Known(device)) => {
-                let floor = device.or(persistent.capacity).unwrap_or_default();
-                if filesystem.at_most.0 < floor.0 - floor.0 / 100 * SLACK_PERCENT {
-                    verdicts.problem(subject, problem(node, volume, claim, *filesystem, floor));
-                } else {
-                    verdicts.ok(subject);
-                }
-            }
+fn check(case: &Case<'_>, verdicts: &mut Verdicts) {
+    let told_done = matches!(case.standing(), Standing::Idle | Standing::Marked);
+    // A claim made from a smaller snapshot begins with that one's filesystem; read-only it stays.
+    let made = case.claim.made_from.as_ref().filter(|_| case.volume.is_written());
+    let due = case.is_recorded() || made.is_some();
+    if !told_done || !due || case.volume.mode == VolumeMode::Block {
+        return verdicts.ok(case.subject());
+    }
+    match case.ground() {
+        Ground::FilesystemSmall { filesystem, floor } => {
+            verdicts.problem(case.subject(), problem(case, filesystem, floor));
         }
+        Ground::Unseen(gap) => verdicts.unknown(case.subject(), &gap),
+        _ => verdicts.ok(case.subject()),
     }
 }
 
-/// Whether an expansion is recorded and told to be done.
-///
-/// Without a record a difference means nothing: LUKS headers and hand-written capacities are
-/// smaller for ever.
-fn finished(claim: &Claim, persistent: &PersistentVolume) -> bool {
-    let raised = persistent
-        .capacity_before_resize
-        .is_some_and(|before| Some(before) < persistent.capacity);
-    let recorded = raised || claim.allocated.is_some();
-    let running = claim.resize_status.is_some()
-        || claim.condition("FileSystemResizePending").is_some()
-        || claim.condition("Resizing").is_some();
-    recorded && !running && claim.capacity >= persistent.capacity
+fn problem(case: &Case<'_>, filesystem: FilesystemSize, floor: Bytes) -> Problem {
+    let has_device = matches!(case.volume.sizes.device, Observed::Known(Some(_)));
+    let below = if has_device { "its device" } else { "its volume" };
+    let (claim, place) = (&case.claim.claim, case.where_it_is());
+    let told = match &case.claim.made_from {
+        Some(from) if !case.is_recorded() => format!("Claim {claim} was made from {from} with {}", case.provided().to),
+        _ => format!("Claim {claim} says that it was enlarged to {}", case.provided().from),
+    };
+    let message = format!(
+        "{told}, and its filesystem on {place} still ends at {} at most, while {below} has {floor}.",
+        filesystem.at_most
+    );
+    let mut problem = case.problem(message, None);
+    let mut mounts = case.volume.published.iter();
+    if let Some(mount) = mounts.find_map(|one| one.mount.known()?.as_ref()) {
+        let compare = Problem::new("").next("Compare both on the node.", compare(mount, has_device));
+        problem.next.splice(0..0, compare.next);
+    }
+    problem
 }
 
-fn problem(node: &NodeFacts, volume: &Volume, claim: &Claim, filesystem: FilesystemSize, floor: Bytes) -> Problem {
-    let (below, told_by) = match &volume.sizes.device {
-        Observed::Known(Some(_)) => ("its device", "sysfs"),
-        _ => ("its volume", "PersistentVolume"),
-    };
-    let problem = Problem::new(format!(
-        "Claim {} says that it was enlarged to {}, and its filesystem on {} still ends at {} at most, while {below} has {floor}.",
-        claim.claim,
-        claim.capacity.unwrap_or_default(),
-        node.node,
-        filesystem.at_most,
-    ))
-    .because("filesystem", filesystem.to_string(), "statfs, less or more the overhead of its type")
-    .because(below, floor.to_string(), told_by)
-    .because("status.capacity of the claim", claim.capacity.unwrap_or_default().to_string(), format!("claim {}", claim.claim))
-    .because("unfinished expansion", "none recorded", format!("claim {}", claim.claim));
-    let Some(mount) = volume.published.iter().find_map(|one| one.mount.known()?.as_ref()) else {
-        return problem.related(volume.related());
-    };
-    let grow = match mount.fs_type.as_str() {
-        "xfs" => Some(format!("xfs_growfs -d {}", quote(&mount.target))),
-        "ext3" | "ext4" => Some(format!("resize2fs {}", quote(&mount.source))),
-        "btrfs" => Some(format!("btrfs filesystem resize max {}", quote(&mount.target))),
-        _ => None,
-    };
-    let problem = match &volume.sizes.device {
-        Observed::Known(Some(_)) => problem.next(
-            "Compare both on the node.",
-            format!("lsblk --bytes {} ; df -B1 {}", quote(&mount.source), quote(&mount.target)),
-        ),
-        _ => problem.next("See its size on the node.", format!("df -B1 {}", quote(&mount.target))),
-    };
-    match grow {
-        Some(command) => problem.next("Grow the filesystem by hand; this is what the driver left out.", command),
-        None => problem.advise("Make the pod anew, so that the driver stages the volume again and grows it."),
+fn compare(mount: &Mount, has_device: bool) -> String {
+    if has_device {
+        format!("lsblk --bytes {} ; df -B1 {}", quote(&mount.source), quote(&mount.target))
+    } else {
+        format!("df -B1 {}", quote(&mount.target))
     }
-    .related(volume.related())
 }
 
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
 
-    use crate::model::observed::Gap;
+    use crate::model::facts::NodeFacts;
+    use crate::model::observed::{Gap, Why};
     use crate::model::sample;
+    use crate::model::volume::Volume;
     use crate::rules::tests::check;
 
     use super::*;
@@ -159,11 +115,13 @@ mod tests {
     fn a_filesystem_that_stayed_small_is_a_problem() {
         check(&RULE, &told_done(|_| ()), expect![[r#"
             warning FilesystemNotGrown: claim shop/orders-db on node node-1
-              Claim shop/orders-db says that it was enlarged to 20Gi, and its filesystem on node-1 still ends at 10Gi at most, while its device has 20Gi.
-              - filesystem: 9.7Gi to 10Gi [statfs, less or more the overhead of its type]
-              - its device: 20Gi [sysfs]
+              Claim shop/orders-db says that it was enlarged to 20Gi, and its filesystem on node node-1 still ends at 10Gi at most, while its device has 20Gi.
+              - request of the claim: 20Gi [claim shop/orders-db]
+              - capacity of the volume: 20Gi [persistentvolume pvc-11]
+              - block device: 20Gi [sysfs]
+              - filesystem: 9.7Gi to 10Gi [what it answers]
               - status.capacity of the claim: 20Gi [claim shop/orders-db]
-              - unfinished expansion: none recorded [claim shop/orders-db]
+              - resize status: none [claim shop/orders-db]
               > Compare both on the node.
                 lsblk --bytes /dev/sdb ; df -B1 /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount
               > Grow the filesystem by hand; this is what the driver left out.
@@ -176,12 +134,13 @@ mod tests {
         let node = told_done(|volume| volume.sizes.device = Observed::Known(None));
         check(&RULE, &node, expect![[r#"
             warning FilesystemNotGrown: claim shop/orders-db on node node-1
-              Claim shop/orders-db says that it was enlarged to 20Gi, and its filesystem on node-1 still ends at 10Gi at most, while its volume has 20Gi.
-              - filesystem: 9.7Gi to 10Gi [statfs, less or more the overhead of its type]
-              - its volume: 20Gi [PersistentVolume]
+              Claim shop/orders-db says that it was enlarged to 20Gi, and its filesystem on node node-1 still ends at 10Gi at most, while its volume has 20Gi.
+              - request of the claim: 20Gi [claim shop/orders-db]
+              - capacity of the volume: 20Gi [persistentvolume pvc-11]
+              - filesystem: 9.7Gi to 10Gi [what it answers]
               - status.capacity of the claim: 20Gi [claim shop/orders-db]
-              - unfinished expansion: none recorded [claim shop/orders-db]
-              > See its size on the node.
+              - resize status: none [claim shop/orders-db]
+              > Compare both on the node.
                 df -B1 /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount
               > Grow the filesystem by hand; this is what the driver left out.
                 resize2fs /dev/sdb
@@ -204,6 +163,7 @@ mod tests {
     fn an_expansion_under_way_is_quiet() {
         let node = told_done(|volume| {
             if let Some(claim) = &mut volume.claim {
+                claim.capacity = Some(Bytes(10 * GI));
                 claim.resize_status = Some("NodeResizeInProgress".to_owned());
             }
         });
@@ -217,9 +177,9 @@ mod tests {
     }
 
     #[test]
-    fn block_mode_is_not_looked_at() {
+    fn block_mode_is_quiet() {
         let node = told_done(|volume| volume.mode = VolumeMode::Block);
-        check(&RULE, &node, expect!["0 ok\n"]);
+        check(&RULE, &node, expect!["1 ok\n"]);
     }
 
     #[test]
@@ -230,5 +190,61 @@ mod tests {
         check(&RULE, &node, expect![[r#"
             unknown FilesystemNotGrown: claim shop/orders-db on node node-1: read /sys/dev/block/8:16/size: permission denied (Denied)
         "#]]);
+    }
+
+    #[test]
+    fn a_volume_restored_bigger_than_its_snapshot_is_a_problem_while_it_is_written() {
+        let restored = |change: fn(&mut Volume)| {
+            sample::degraded(|volume| {
+                if let Observed::Known(Some(persistent)) = &mut volume.persistent {
+                    persistent.capacity = Some(Bytes(20 * GI));
+                }
+                if let Some(claim) = &mut volume.claim {
+                    claim.request = Some(Bytes(20 * GI));
+                    claim.capacity = Some(Bytes(20 * GI));
+                    claim.made_from = Some("VolumeSnapshot orders-nightly".to_owned());
+                }
+                volume.sizes.device = Observed::Known(Some(Bytes(20 * GI)));
+                change(volume);
+            })
+        };
+        check(&RULE, &restored(|_| ()), expect![[r#"
+            warning FilesystemNotGrown: claim shop/orders-db on node node-1
+              Claim shop/orders-db was made from VolumeSnapshot orders-nightly with 20Gi, and its filesystem on node node-1 still ends at 10Gi at most, while its device has 20Gi.
+              - request of the claim: 20Gi [claim shop/orders-db]
+              - capacity of the volume: 20Gi [persistentvolume pvc-11]
+              - block device: 20Gi [sysfs]
+              - filesystem: 9.7Gi to 10Gi [what it answers]
+              - status.capacity of the claim: 20Gi [claim shop/orders-db]
+              - resize status: none [claim shop/orders-db]
+              > Compare both on the node.
+                lsblk --bytes /dev/sdb ; df -B1 /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount
+              > Grow the filesystem by hand; this is what the driver left out.
+                resize2fs /dev/sdb
+        "#]]);
+        let read_only = restored(|volume| volume.published[0].asked_read_only = Some("the pod".to_owned()));
+        check(&RULE, &read_only, expect!["1 ok\n"]);
+        let grown = restored(|volume| volume.sizes.filesystem = size(19 * GI, 20 * GI));
+        check(&RULE, &grown, expect!["1 ok\n"]);
+    }
+
+    #[test]
+    fn a_controller_that_said_that_no_node_is_needed_is_held_to_it() {
+        let node = told_done(|volume| {
+            if let Observed::Known(Some(persistent)) = &mut volume.persistent {
+                persistent.capacity_before_resize = None;
+            }
+            if let Some(claim) = &mut volume.claim {
+                claim.allocated = None;
+                claim.node_expansion_not_required = true;
+            }
+        });
+        assert_eq!(RULE.on_node(&node).problems.len(), 1);
+    }
+
+    #[test]
+    fn a_device_that_stayed_small_is_another_story() {
+        let node = told_done(|volume| volume.sizes.device = Observed::Known(Some(Bytes(10 * GI))));
+        check(&RULE, &node, expect!["1 ok\n"]);
     }
 }

@@ -8,9 +8,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::facts::NodeFacts;
-use crate::model::finding::{Code, Problem, RuleVerdicts, Severity, Subject};
-use crate::model::observed::{Gap, Listing};
+use crate::expansion::Case;
+use crate::model::facts::{ClusterFacts, NodeFacts};
+use crate::model::finding::{Code, Problem, RuleVerdicts, Severity, Subject, quote};
+use crate::model::observed::{Gap, Listing, Observed};
 use crate::model::stage::Stage;
 
 /// Declares each rule's module and the list of all, in the order shown to users.
@@ -24,11 +25,17 @@ macro_rules! rules {
 }
 
 rules! {
+    controller_expansion_failed,
+    controller_expansion_pending,
+    device_not_resized,
     driver_unreachable,
+    expansion_status_stale,
     filesystem_nearly_full,
     filesystem_not_grown,
     mount_unresponsive,
+    node_expansion_failed,
     node_expansion_pending,
+    resizer_missing,
     stale_mount,
     unexpected_read_only,
     volume_not_mounted,
@@ -58,6 +65,8 @@ pub struct Rule {
 pub enum Check {
     /// One node, in the agent.
     Node(fn(&NodeFacts, &mut Verdicts)),
+    /// One claim with its volume: on each node that has it, and without any node's word.
+    Expansion(fn(&Case<'_>, &mut Verdicts)),
 }
 
 /// The sink of one rule: every subject that the rule looked at gets one of three answers.
@@ -134,28 +143,72 @@ impl Verdicts {
     }
 }
 
-/// A word of a command that will be pasted into a shell: names and paths are data of strangers.
-fn quote(word: impl std::fmt::Display) -> String {
-    let word = word.to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=@%+,~".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
+/// Every rule's verdicts on what a node saw.
+pub fn diagnose_node(facts: &NodeFacts) -> Vec<RuleVerdicts> {
+    RULES.iter().map(|rule| rule.on_node(facts)).collect()
+}
+
+/// The verdicts on claims without any node's word, of the rules that can judge so.
+pub fn diagnose_cluster(facts: &ClusterFacts) -> Vec<RuleVerdicts> {
+    RULES
+        .iter()
+        .filter_map(|rule| {
+            let Check::Expansion(check) = rule.check else {
+                return None;
+            };
+            let mut verdicts = Verdicts::default();
+            for volume in verdicts.each(&facts.volumes) {
+                if let (Some(claim), Observed::Known(Some(persistent))) =
+                    (&volume.claim, &volume.persistent)
+                {
+                    let case = Case {
+                        node: None,
+                        observed_at: facts.observed_at,
+                        volume,
+                        claim,
+                        persistent,
+                        driver: None,
+                    };
+                    check(&case, &mut verdicts);
+                }
+            }
+            Some(verdicts.of(rule))
+        })
+        .collect()
+}
+
+impl Rule {
+    fn on_node(&self, facts: &NodeFacts) -> RuleVerdicts {
+        let mut verdicts = Verdicts::default();
+        match self.check {
+            Check::Node(check) => check(facts, &mut verdicts),
+            Check::Expansion(check) => each_case(facts, check, &mut verdicts),
+        }
+        verdicts.of(self)
     }
 }
 
-/// Every node rule's verdicts on these facts.
-pub fn diagnose_node(facts: &NodeFacts) -> Vec<RuleVerdicts> {
-    RULES
-        .iter()
-        .map(|rule| {
-            let Check::Node(check) = rule.check;
-            let mut verdicts = Verdicts::default();
-            check(facts, &mut verdicts);
-            verdicts.of(rule)
-        })
-        .collect()
+/// The claims of a node's volumes; one whose PersistentVolume was not seen is unknown.
+fn each_case(facts: &NodeFacts, check: fn(&Case<'_>, &mut Verdicts), verdicts: &mut Verdicts) {
+    for volume in verdicts.each(&facts.volumes) {
+        let Some(claim) = &volume.claim else { continue };
+        match &volume.persistent {
+            Observed::Unknown(gap) => verdicts.unknown(volume.subject(&facts.node), gap),
+            Observed::Known(None) => {}
+            Observed::Known(Some(persistent)) => {
+                let drivers = &facts.drivers.items;
+                let case = Case {
+                    node: Some(&facts.node),
+                    observed_at: facts.observed_at,
+                    volume,
+                    claim,
+                    persistent,
+                    driver: drivers.iter().find(|driver| driver.name == volume.driver),
+                };
+                check(&case, verdicts);
+            }
+        }
+    }
 }
 
 /// The rule of this code; case does not matter, since people type it.
@@ -173,18 +226,7 @@ mod tests {
     use crate::model::facts::NodeFacts;
     use crate::model::sample;
 
-    use super::{Check, Rule, Verdicts, quote};
-
-    #[test]
-    fn words_of_commands_are_quoted_when_they_need_it() {
-        assert_eq!(
-            quote("/var/lib/kubelet/kubernetes.io~csi/pvc-1"),
-            "/var/lib/kubelet/kubernetes.io~csi/pvc-1"
-        );
-        assert_eq!(quote("/a b; rm -rf c"), "'/a b; rm -rf c'");
-        assert_eq!(quote("it's"), r"'it'\''s'");
-        assert_eq!(quote(""), "''");
-    }
+    use super::Rule;
 
     /// What a rule says of a node, as a person reads it.
     #[expect(
@@ -192,9 +234,6 @@ mod tests {
         reason = "an expectation is written in place"
     )]
     pub(super) fn check(rule: &Rule, node: &NodeFacts, expected: Expect) {
-        let Check::Node(check) = rule.check;
-        let mut verdicts = Verdicts::default();
-        check(node, &mut verdicts);
-        expected.assert_eq(&sample::read(&verdicts.of(rule)));
+        expected.assert_eq(&sample::read(&rule.on_node(node)));
     }
 }

@@ -311,6 +311,7 @@ mod tests {
             first_seen: at(0),
             opened: Some(at(0)),
             last_confirmed: at(0),
+            flaps: 0,
             problem: Problem::new("x".repeat(1000)),
         }
     }

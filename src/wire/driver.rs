@@ -39,12 +39,15 @@ impl From<&Plugin> for v1::Plugin {
     fn from(plugin: &Plugin) -> Self {
         let (ready, ready_gap) = split(&plugin.ready, |ready| *ready);
         let (capabilities, capabilities_gap) = split(&plugin.capabilities, Clone::clone);
+        let (services, services_gap) = split(&plugin.services, Clone::clone);
         Self {
             version: plugin.version.clone(),
             ready: ready.unwrap_or_default(),
             ready_gap,
             capabilities: capabilities.unwrap_or_default(),
             capabilities_gap,
+            services: services.unwrap_or_default(),
+            services_gap,
         }
     }
 }
@@ -58,6 +61,11 @@ impl From<v1::Plugin> for Plugin {
                 Some(words(plugin.capabilities)),
                 plugin.capabilities_gap,
                 "capabilities",
+            ),
+            services: observed(
+                Some(words(plugin.services)),
+                plugin.services_gap,
+                "services",
             ),
         }
     }

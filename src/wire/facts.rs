@@ -72,6 +72,7 @@ impl From<&Volume> for v1::Volume {
         let (handle, handle_gap) = split(&volume.handle, ToString::to_string);
         let (persistent, persistent_gap) = split_option(&volume.persistent, Into::into);
         let (attachment, attachment_gap) = split_option(&volume.attachment, Into::into);
+        let (class, class_gap) = split_option(&volume.class, Into::into);
         let (staged, staged_gap) = split_option(&volume.staged, Into::into);
         let (stats, stats_gap) = split(&volume.stats, Into::into);
         Self {
@@ -84,6 +85,11 @@ impl From<&Volume> for v1::Volume {
             persistent_gap,
             attachment,
             attachment_gap,
+            class,
+            class_gap,
+            events: volume.events.items.iter().map(Into::into).collect(),
+            event_gaps: volume.events.gaps.iter().map(Into::into).collect(),
+            resizer_seen_ns: volume.resizer_seen.map(nanoseconds),
             block: volume.mode == VolumeMode::Block,
             staging: volume.staging.as_ref().map(path_bytes),
             staged,
@@ -115,6 +121,12 @@ impl TryFrom<v1::Volume> for Volume {
                 optional("attachment", volume.attachment)?,
                 volume.attachment_gap,
             ),
+            class: observed_option(optional("class", volume.class)?, volume.class_gap),
+            events: Listing {
+                items: all("events", volume.events)?,
+                gaps: gaps(volume.event_gaps),
+            },
+            resizer_seen: volume.resizer_seen_ns.map(timestamp),
             mode: mode(volume.block),
             staging: volume.staging.map(path),
             staged: observed_option(optional("staged", volume.staged)?, volume.staged_gap),

@@ -212,6 +212,7 @@ impl From<&Finding> for v1::Finding {
             first_seen_ns: nanoseconds(finding.first_seen),
             opened_ns: finding.opened.map(nanoseconds),
             last_confirmed_ns: nanoseconds(finding.last_confirmed),
+            flaps: finding.flaps,
             state_since_ns: state_since.map(nanoseconds),
             state_why,
             problem: Some((&finding.problem).into()),
@@ -236,6 +237,7 @@ impl TryFrom<v1::Finding> for Finding {
             first_seen: timestamp(finding.first_seen_ns),
             opened: finding.opened_ns.map(timestamp),
             last_confirmed: timestamp(finding.last_confirmed_ns),
+            flaps: finding.flaps,
             problem: optional("problem", finding.problem)?
                 .ok_or_else(|| WireError::missing("problem"))?,
         })
@@ -252,11 +254,10 @@ fn to_state(finding: &v1::Finding) -> State {
         "unconfirmed" => State::Unconfirmed { since, why },
         "resolved" => State::Resolved {
             at: since,
-            how: if why == Resolution::SubjectGone.as_str() {
-                Resolution::SubjectGone
-            } else {
-                Resolution::Ok
-            },
+            how: Resolution::ALL
+                .into_iter()
+                .find(|how| how.as_str() == why)
+                .unwrap_or(Resolution::Ok),
         },
         other => State::Unconfirmed {
             since,

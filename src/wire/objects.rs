@@ -3,7 +3,7 @@
 use crate::model::finding::{Object, Subject};
 use crate::model::names::{ClaimRef, PodRef};
 use crate::model::objects::{
-    Attachment, Claim, Condition, CsiSource, PersistentVolume, VolumeMode,
+    Attachment, Claim, Class, Condition, CsiSource, Event, PersistentVolume, VolumeMode,
 };
 use crate::model::sizes::Bytes;
 use crate::proto::v1;
@@ -40,6 +40,7 @@ impl TryFrom<v1::ObjectRef> for Object {
             "volume" => Self::PersistentVolume(name(object.name).into(), name(object.uid).into()),
             "driver" => Self::Driver(name(object.name).into()),
             "node" => Self::Node(name(object.name).into()),
+            "server" => Self::Server(name(object.name).into()),
             _ => {
                 return Err(WireError::Unknown {
                     field: "kind".to_owned(),
@@ -132,6 +133,8 @@ impl From<&Claim> for v1::Claim {
             capacity: claim.capacity.map(|bytes| bytes.0),
             conditions: claim.conditions.iter().map(Into::into).collect(),
             silence: claim.silence.clone(),
+            node_expansion_not_required: claim.node_expansion_not_required,
+            made_from: claim.made_from.clone(),
         }
     }
 }
@@ -155,6 +158,8 @@ impl TryFrom<v1::Claim> for Claim {
             resize_status: claim.resize_status.map(word),
             capacity: claim.capacity.map(Bytes),
             conditions: all("conditions", claim.conditions)?,
+            node_expansion_not_required: claim.node_expansion_not_required,
+            made_from: claim.made_from.map(text),
             silence: claim.silence.map(text),
         })
     }
@@ -256,6 +261,56 @@ impl TryFrom<v1::Attachment> for Attachment {
             node: name(attachment.node).into(),
             attached: attachment.attached,
             error: attachment.error.map(text),
+        })
+    }
+}
+
+impl From<&Class> for v1::Class {
+    fn from(class: &Class) -> Self {
+        Self {
+            name: class.name.to_string(),
+            provisioner: class.provisioner.to_string(),
+            expandable: class.expandable,
+        }
+    }
+}
+
+impl TryFrom<v1::Class> for Class {
+    type Error = WireError;
+
+    fn try_from(class: v1::Class) -> Result<Self, WireError> {
+        Ok(Self {
+            name: name(required("name", class.name)?).into(),
+            provisioner: name(class.provisioner).into(),
+            expandable: class.expandable,
+        })
+    }
+}
+
+impl From<&Event> for v1::Event {
+    fn from(event: &Event) -> Self {
+        Self {
+            about: Some((&event.about).into()),
+            by: event.by.clone(),
+            warning: event.warning,
+            reason: event.reason.clone(),
+            message: event.message.clone(),
+            at_ns: event.at.map(nanoseconds),
+        }
+    }
+}
+
+impl TryFrom<v1::Event> for Event {
+    type Error = WireError;
+
+    fn try_from(event: v1::Event) -> Result<Self, WireError> {
+        Ok(Self {
+            about: optional("about", event.about)?.ok_or_else(|| WireError::missing("about"))?,
+            by: word(event.by),
+            warning: event.warning,
+            reason: word(event.reason),
+            message: text(event.message),
+            at: event.at_ns.map(timestamp),
         })
     }
 }

@@ -75,7 +75,8 @@ fn at_once() -> Config {
 
 /// The healthy node, in whose first volume something may be wrong.
 fn scan(sequence: u64, problem: Option<Problem>) -> Scan {
-    let facts = sample::node();
+    let mut facts = sample::node();
+    facts.observed_at = Timestamp::now();
     let subject = facts.volumes.items[0].subject(&facts.node);
     Scan {
         origin: Origin {

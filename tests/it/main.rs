@@ -5,6 +5,9 @@
     reason = "in a test a failed step is a failed test; the lint knows tests, and not the functions that they share"
 )]
 
+mod agent;
+mod causes;
+mod cli;
 mod collector;
 mod csi;
 mod killed;

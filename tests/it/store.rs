@@ -36,6 +36,7 @@ fn changes(history: &mut History, sick: bool) -> Vec<Change> {
     let statement = Statement {
         verdicts: &verdicts,
         subjects: [subject()].into(),
+        observed_at: None,
     };
     history.apply(&statement, noon(), 1.0)
 }

@@ -14,8 +14,9 @@ faults=0
 traces() {
     findmnt --noheadings --raw --output TARGET,SOURCE
     losetup --all --noheadings --output NAME,BACK-FILE
-    pgrep --full "$place/csi-doctor-lab" || true
-    pgrep --exact 'csi-doctor-.*|kubectl-csi_doc' || true
+    # The kernel cuts names at 15 characters.
+    pgrep --list-name '^csi-doctor-' || true
+    pgrep --list-name '^kubectl-csi' || true
     ls -A /mnt /media /srv /run /dev/shm
     find /tmp /var/tmp -maxdepth 1 -name 'csi-doctor*'
 }

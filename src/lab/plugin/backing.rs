@@ -14,6 +14,7 @@ use anyhow::{Context, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
+use super::manner::Manner;
 use crate::lab::volumes::Kind;
 use crate::lab::{fuse_image, mounts};
 
@@ -99,6 +100,48 @@ impl Backend {
             .with_context(|| format!("could not link {}", image.display()))
     }
 
+    fn manner_path(&self, handle: &str) -> PathBuf {
+        self.directory.join(format!("{handle}.manner"))
+    }
+
+    /// How the plugin is to behave when it is to expand a volume.
+    pub(crate) fn behave(&self, handle: &str, manner: &Manner) -> anyhow::Result<()> {
+        let path = self.manner_path(handle);
+        std::fs::write(&path, manner.to_string())
+            .with_context(|| format!("could not write {}", path.display()))
+    }
+
+    /// How it is to behave; well, where nothing was said.
+    pub(super) fn manner(&self, handle: &str) -> Manner {
+        std::fs::read_to_string(self.manner_path(handle))
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(Manner::Well)
+    }
+
+    fn offline_path(&self, driver: &str) -> PathBuf {
+        self.directory.join(format!("{driver}.offline"))
+    }
+
+    /// Lets a driver say that it expands only what nobody uses, or no more.
+    pub(crate) fn offline(&self, driver: &str, offline: bool) -> anyhow::Result<()> {
+        let path = self.offline_path(driver);
+        let done = if offline {
+            std::fs::write(&path, "")
+        } else {
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+                done => done,
+            }
+        };
+        done.with_context(|| format!("could not change {}", path.display()))
+    }
+
+    /// Whether a driver says so.
+    pub(super) fn is_offline(&self, driver: &str) -> bool {
+        self.offline_path(driver).exists()
+    }
+
     /// The record of a volume, if there is such a volume.
     pub(crate) fn read(&self, handle: &str) -> anyhow::Result<Option<Record>> {
         let path = self.record_path(handle);
@@ -125,7 +168,7 @@ impl Backend {
         std::fs::write(&temporary, text)
             .and_then(|()| std::fs::rename(&temporary, self.record_path(handle)))
             .with_context(|| format!("could not record the volume {handle}"))?;
-        if !matches!(record.kind, Kind::Ext4 | Kind::Xfs) {
+        if !record.kind.has_device() {
             return Ok(());
         }
         let image = self.image(handle);
@@ -152,7 +195,7 @@ impl Backend {
         match record.kind {
             Kind::Tmpfs => mounts::mount_tmpfs(handle, staging, record.bytes),
             Kind::Fuse => self.start_volume_daemon(handle, staging).await,
-            Kind::Ext4 | Kind::Xfs => {
+            Kind::Ext4 | Kind::Xfs | Kind::Btrfs => {
                 let image = self.image(handle);
                 if found(&image)? != Some(record.kind) {
                     format(record.kind, &image).await?;
@@ -181,6 +224,10 @@ impl Backend {
             }
             Kind::Xfs => mounts::run("xfs_growfs", &["-d", &staging.to_string_lossy()]).await,
             Kind::Ext4 => mounts::run("resize2fs", &[&device()?]).await,
+            Kind::Btrfs => {
+                let staging = staging.to_string_lossy();
+                mounts::run("btrfs", &["filesystem", "resize", "max", &staging]).await
+            }
             Kind::Fuse => Ok(()),
         }
     }
@@ -227,13 +274,15 @@ async fn start_daemon(arguments: &[OsString], at: &Path) -> anyhow::Result<u32> 
 /// The filesystem that an image holds, by its magic number.
 fn found(image: &Path) -> anyhow::Result<Option<Kind>> {
     let file = File::open(image).with_context(|| format!("could not open {}", image.display()))?;
-    let mut start = [0_u8; 2048];
+    let mut start = vec![0_u8; 0x1_0048];
     file.read_exact_at(&mut start, 0)
         .with_context(|| format!("could not read {}", image.display()))?;
     Ok(if start.starts_with(b"XFSB") {
         Some(Kind::Xfs)
     } else if start[1080..1082] == [0x53, 0xEF] {
         Some(Kind::Ext4)
+    } else if start.ends_with(b"_BHRfS_M") {
+        Some(Kind::Btrfs)
     } else {
         None
     })
@@ -244,6 +293,7 @@ async fn format(kind: Kind, image: &Path) -> anyhow::Result<()> {
     match kind {
         // No blocks reserved for root: it is how Kubernetes formats.
         Kind::Ext4 => mounts::run("mkfs.ext4", &["-q", "-F", "-m0", &image]).await,
+        Kind::Btrfs => mounts::run("mkfs.btrfs", &["-q", "-f", &image]).await,
         _ => mounts::run("mkfs.xfs", &["-q", "-f", &image]).await,
     }
 }

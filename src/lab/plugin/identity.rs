@@ -4,6 +4,7 @@ use std::path::Path;
 
 use tonic::{Request, Response, Status};
 
+use super::backing::Backend;
 use crate::proto::csi;
 use crate::proto::csi::identity_server;
 use crate::proto::csi::plugin_capability::volume_expansion::Type as Expansion;
@@ -15,13 +16,15 @@ use crate::proto::registration::registration_server;
 pub(super) struct Identity {
     driver: String,
     endpoint: String,
+    backend: Backend,
 }
 
 impl Identity {
-    pub(super) fn new(driver: String, socket: &Path) -> Self {
+    pub(super) fn new(driver: String, socket: &Path, backend: Backend) -> Self {
         Self {
             driver,
             endpoint: socket.to_string_lossy().into_owned(),
+            backend,
         }
     }
 }
@@ -43,12 +46,17 @@ impl identity_server::Identity for Identity {
         &self,
         _: Request<csi::GetPluginCapabilitiesRequest>,
     ) -> Result<Response<csi::GetPluginCapabilitiesResponse>, Status> {
-        let online = Type::VolumeExpansion(VolumeExpansion {
-            r#type: Expansion::Online.into(),
+        let expansion = if self.backend.is_offline(&self.driver) {
+            Expansion::Offline
+        } else {
+            Expansion::Online
+        };
+        let expansion = Type::VolumeExpansion(VolumeExpansion {
+            r#type: expansion.into(),
         });
         Ok(Response::new(csi::GetPluginCapabilitiesResponse {
             capabilities: vec![csi::PluginCapability {
-                r#type: Some(online),
+                r#type: Some(expansion),
             }],
         }))
     }

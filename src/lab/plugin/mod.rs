@@ -6,10 +6,12 @@
 
 mod backing;
 mod identity;
+mod manner;
 mod node;
 mod stats;
 
 pub(crate) use backing::{Backend, Hold, Record};
+pub(crate) use manner::{Manner, name};
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -42,8 +44,9 @@ async fn serve(wanted: args::Plugin) -> anyhow::Result<()> {
     let registration = registration_socket(&wanted.kubelet_dir, &wanted.driver);
     let calls = listen(&socket)?;
     let registrations = listen(&registration)?;
-    let identity = identity::Identity::new(wanted.driver.clone(), &socket);
-    let node = node::Node::new(wanted.driver, wanted.node, Backend::new(wanted.images));
+    let backend = Backend::new(wanted.images);
+    let identity = identity::Identity::new(wanted.driver.clone(), &socket, backend.clone());
+    let node = node::Node::new(wanted.driver, wanted.node, backend);
     let plugin = Server::builder()
         .add_service(IdentityServer::new(identity.clone()))
         .add_service(NodeServer::new(node))

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tonic::{Request, Response, Status};
 
 use super::backing::{Backend, Record};
+use super::manner::Manner;
 use super::stats::Stats;
 use crate::lab::mounts;
 use crate::lab::volumes::Kind;
@@ -16,6 +18,9 @@ use crate::proto::csi::node_service_capability::{Rpc as RpcCapability, Type};
 
 /// The most volumes that one of these plugins takes.
 const LIMIT: i64 = 16;
+
+/// How often a plugin that hangs looks whether it is to go on.
+const POLL: Duration = Duration::from_millis(200);
 
 pub(super) struct Node {
     driver: String,
@@ -164,6 +169,24 @@ impl node_server::Node for Node {
         let staging = path("staging_target_path", &request.staging_target_path)?;
         if record.kind == Kind::Fuse {
             return Err(Status::unimplemented("this volume cannot grow"));
+        }
+        match self.backend.manner(&request.volume_id) {
+            Manner::Lie => {
+                return Ok(Response::new(csi::NodeExpandVolumeResponse {
+                    capacity_bytes: i64::try_from(record.bytes).unwrap_or(i64::MAX),
+                }));
+            }
+            // Ends when the caller gives up, or when it is told otherwise.
+            Manner::Hang => {
+                while self.backend.manner(&request.volume_id) == Manner::Hang {
+                    tokio::time::sleep(POLL).await;
+                }
+            }
+            other => {
+                if let Some(status) = other.status() {
+                    return Err(status);
+                }
+            }
         }
         let wanted = request
             .capacity_range

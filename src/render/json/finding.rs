@@ -27,6 +27,8 @@ pub(super) struct FindingItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     opened: Option<String>,
     last_confirmed: String,
+    #[serde(skip_serializing_if = "is_zero")]
+    flaps: u32,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     nodes: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -70,10 +72,19 @@ fn finding(finding: &Finding) -> FindingItem {
         first_seen: finding.first_seen.to_string(),
         opened: finding.opened.map(|at| at.to_string()),
         last_confirmed: finding.last_confirmed.to_string(),
+        flaps: finding.flaps,
         nodes: Vec::new(),
         explains: Vec::new(),
         silenced: None,
     }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 #[derive(Serialize)]
@@ -111,6 +122,7 @@ pub(super) fn object(object: &Object) -> ObjectItem {
             Object::Pod(_) => "Pod",
             Object::Driver(_) => "CSIDriver",
             Object::Node(_) => "Node",
+            Object::Server(_) => "Server",
         },
         namespace: object.namespace().map(ToOwned::to_owned),
         name: object.name().to_owned(),

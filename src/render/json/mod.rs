@@ -2,6 +2,7 @@
 //!
 //! The types here are ours alone: neither the model nor the wire is what programs are promised.
 
+mod cause;
 mod finding;
 mod node;
 mod status;
@@ -13,6 +14,7 @@ use serde::Serialize;
 use crate::model::observed::Gap;
 use crate::model::view::{NodeStatus, NodeVolume, Story};
 
+pub use cause::{cause, unread};
 pub use status::status;
 
 /// The version of the promise.

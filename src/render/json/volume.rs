@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::model::finding::Object;
 use crate::model::objects::VolumeMode;
 use crate::model::observed::Observed;
-use crate::model::sizes::Bytes;
+use crate::model::sizes::{Bytes, SOURCES};
 use crate::model::view::NodeVolume;
 use crate::render::json::GapItem;
 use crate::render::json::finding::{ObjectItem, SubjectItem, object, subject};
@@ -17,12 +17,14 @@ pub(super) struct SizeItem {
     bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     gap: Option<GapItem>,
+    source: &'static str,
 }
 
-fn size(size: &Observed<Option<Bytes>>) -> SizeItem {
+fn size(source: &'static str, size: &Observed<Option<Bytes>>) -> SizeItem {
     SizeItem {
         bytes: size.known().copied().flatten().map(|size| size.0),
         gap: size.gap().map(GapItem::from),
+        source,
     }
 }
 
@@ -100,24 +102,26 @@ pub(super) fn volume(one: &NodeVolume) -> VolumeItem {
             VolumeMode::Block => "Block",
         },
         sizes: SizesItem {
-            request: size(&sizes.request),
-            allocated: size(&sizes.allocated),
-            capacity: size(&sizes.capacity),
-            device: size(&sizes.device),
+            request: size(SOURCES[0], &sizes.request),
+            allocated: size(SOURCES[1], &sizes.allocated),
+            capacity: size(SOURCES[2], &sizes.capacity),
+            device: size(SOURCES[3], &sizes.device),
             filesystem_at_least: size(
+                SOURCES[4],
                 &sizes
                     .filesystem
                     .as_ref()
                     .map(|size| size.map(|size| size.at_least)),
             ),
             filesystem_at_most: size(
+                SOURCES[4],
                 &sizes
                     .filesystem
                     .as_ref()
                     .map(|size| size.map(|size| size.at_most)),
             ),
-            status: size(&sizes.status),
-            driver: size(&sizes.driver),
+            status: size(SOURCES[5], &sizes.status),
+            driver: size(SOURCES[6], &sizes.driver),
         },
         usage: usage.known().map(|usage| UsageItem {
             total_bytes: usage.total_bytes,

@@ -12,13 +12,14 @@ use crate::model::stage::Stage;
 use crate::model::view::Story;
 use crate::wire::strategies::{claim_ref, few, gap, millis, name, pod_ref, text, time};
 
-fn object() -> impl Strategy<Value = Object> {
+pub(super) fn object() -> impl Strategy<Value = Object> {
     prop_oneof![
         claim_ref().prop_map(Object::Claim),
         pod_ref().prop_map(Object::Pod),
         (name(), name()).prop_map(|(name, uid)| Object::PersistentVolume(name.into(), uid.into())),
         name().prop_map(|name| Object::Driver(name.into())),
         name().prop_map(|name| Object::Node(name.into())),
+        name().prop_map(|name| Object::Server(name.into())),
     ]
 }
 
@@ -97,10 +98,7 @@ fn state() -> impl Strategy<Value = State> {
         Just(State::Settling),
         Just(State::Open),
         (time(), text()).prop_map(|(since, why)| State::Unconfirmed { since, why }),
-        (
-            time(),
-            prop::sample::select(vec![Resolution::Ok, Resolution::SubjectGone])
-        )
+        (time(), prop::sample::select(Resolution::ALL.to_vec()))
             .prop_map(|(at, how)| State::Resolved { at, how }),
     ]
 }
@@ -108,12 +106,12 @@ fn state() -> impl Strategy<Value = State> {
 fn finding() -> impl Strategy<Value = Finding> {
     (
         (name(), subject(), severity(), option::of(stage()), state()),
-        (time(), option::of(time()), time()),
+        (time(), option::of(time()), time(), any::<u32>()),
         problem(),
     )
         .prop_map(|(first, times, problem)| {
             let (code, subject, severity, step, state) = first;
-            let (first_seen, opened, last_confirmed) = times;
+            let (first_seen, opened, last_confirmed, flaps) = times;
             Finding {
                 key: Key {
                     code: code.as_str().into(),
@@ -125,6 +123,7 @@ fn finding() -> impl Strategy<Value = Finding> {
                 first_seen,
                 opened,
                 last_confirmed,
+                flaps,
                 problem,
             }
         })

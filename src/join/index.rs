@@ -1,0 +1,132 @@
+//! What was seen, by what it is looked for: paths, names, pods.
+
+use std::collections::HashMap;
+
+use crate::join::{containers, paths};
+use crate::model::mount::Mount;
+use crate::model::names::{DriverName, HostPath, PersistentVolumeName, Uid};
+use crate::model::objects::{Attachment, Claim, PersistentVolume};
+use crate::model::observed::Observed;
+use crate::model::seen::{BlockVolumeFile, PodVolumeDir, Seen, VolumeData};
+use crate::model::volume::SubPath;
+
+pub(super) struct Index<'a> {
+    seen: &'a Seen,
+    mounts: HashMap<&'a HostPath, &'a Mount>,
+    /// Binds of subPaths, by pod and by the name of the volume's directory.
+    pub(super) sub_paths: HashMap<(String, String), Vec<SubPath>>,
+    dirs: HashMap<(&'a Uid, &'a str), &'a PodVolumeDir>,
+    pub(super) blocks: HashMap<&'a HostPath, &'a BlockVolumeFile>,
+    pub(super) claims: HashMap<(&'a str, &'a str), &'a Claim>,
+    pub(super) persistent: HashMap<&'a PersistentVolumeName, &'a PersistentVolume>,
+    attachments: HashMap<(&'a DriverName, &'a PersistentVolumeName), &'a Attachment>,
+    pub(super) containers: containers::Index<'a>,
+}
+
+impl<'a> Index<'a> {
+    pub(super) fn new(seen: &'a Seen) -> Self {
+        // Of several mounts on one path the last one is on top.
+        let mounts = seen.table.items.iter();
+        let dirs = seen.kubelet.pod_volumes.items.iter();
+        let blocks = seen.kubelet.block_volumes.items.iter();
+        let objects = &seen.objects;
+        let claims = objects.claims.items.iter();
+        let persistent = objects.volumes.items.iter();
+        let attachments = objects.attachments.items.iter();
+        let attachments = attachments.filter(|one| one.node == seen.node);
+        Self {
+            seen,
+            mounts: mounts.map(|mount| (&mount.target, mount)).collect(),
+            sub_paths: sub_paths(seen),
+            dirs: dirs
+                .map(|dir| ((&dir.pod, dir.spec_name.as_str()), dir))
+                .collect(),
+            blocks: blocks.map(|file| (&file.target, file)).collect(),
+            claims: claims
+                .map(|one| {
+                    let claim = &one.claim;
+                    ((claim.namespace.as_str(), claim.name.as_str()), one)
+                })
+                .collect(),
+            persistent: persistent.map(|one| (&one.name, one)).collect(),
+            attachments: attachments
+                .filter_map(|one| Some(((&one.driver, one.volume.as_ref()?), one)))
+                .collect(),
+            containers: containers::Index::new(seen),
+        }
+    }
+
+    /// What is mounted on a path; a table with a gap cannot say that nothing is.
+    pub(super) fn mounted(&self, path: &HostPath) -> Observed<Option<Mount>> {
+        match (self.mounts.get(path), self.seen.table.gaps.first()) {
+            (Some(mount), _) => Observed::Known(Some((*mount).clone())),
+            (None, None) => Observed::Known(None),
+            (None, Some(gap)) => Observed::Unknown(gap.clone()),
+        }
+    }
+
+    /// Where a volume is staged, and what is mounted there: the path of today, or that of before Kubernetes 1.24
+    /// where something is mounted on it.
+    pub(super) fn staged(
+        &self,
+        path: HostPath,
+        spec_name: &str,
+    ) -> (HostPath, Observed<Option<Mount>>) {
+        let old = paths::old_staging(&self.seen.kubelet.root, spec_name);
+        let path = if self.mounts.contains_key(&old) {
+            old
+        } else {
+            path
+        };
+        let mount = self.mounted(&path);
+        (path, mount)
+    }
+
+    pub(super) fn attachment(
+        &self,
+        driver: &DriverName,
+        volume: &PersistentVolumeName,
+    ) -> Observed<Option<Attachment>> {
+        let attachments = &self.seen.objects.attachments;
+        let found = self.attachments.get(&(driver, volume)).copied();
+        match (found, attachments.gaps.first()) {
+            (Some(found), _) => Observed::Known(Some(found.clone())),
+            (None, None) => Observed::Known(None),
+            (None, Some(gap)) => Observed::Unknown(gap.clone()),
+        }
+    }
+
+    /// What the kubelet wrote beside the volume of a pod.
+    pub(super) fn data(&self, pod: &Uid, spec_name: &str) -> Option<&'a VolumeData> {
+        self.dirs
+            .get(&(pod, spec_name))
+            .and_then(|dir| dir.data.known())
+    }
+}
+
+/// The binds of subPaths in the host's table: `pods/<uid>/volume-subpaths/<volume>/<container>/<index>`
+/// (`pkg/volume/util/subpath`).
+fn sub_paths(seen: &Seen) -> HashMap<(String, String), Vec<SubPath>> {
+    let pods = seen.kubelet.root.join("pods");
+    let mut found: HashMap<(String, String), Vec<SubPath>> = HashMap::new();
+    for mount in &seen.table.items {
+        let Ok(below) = mount.target.0.strip_prefix(&pods.0) else {
+            continue;
+        };
+        let parts: Vec<_> = below
+            .components()
+            .map(|part| part.as_os_str().to_string_lossy())
+            .collect();
+        let [pod, directory, volume, container, _index] = parts.as_slice() else {
+            continue;
+        };
+        if directory == "volume-subpaths" {
+            let key = (pod.to_string(), volume.to_string());
+            found.entry(key).or_default().push(SubPath {
+                container: container.to_string(),
+                mount: mount.clone(),
+            });
+        }
+    }
+    found
+}
