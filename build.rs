@@ -8,6 +8,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "proto/csidoctor/v1/collector.proto",
     ];
     let descriptors = protox::compile(files, ["proto"])?;
-    tonic_prost_build::configure().compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        // A scan is weighed before it is decoded, and kept as it came.
+        .extern_path(".csidoctor.v1.ReportRequest", "crate::proto::ReportRequest")
+        .compile_fds(descriptors)?;
     Ok(())
 }

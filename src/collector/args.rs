@@ -1,6 +1,7 @@
 //! What the collector is told: flags, each also from the environment.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -32,6 +33,14 @@ pub(super) struct Args {
     #[arg(long, env = "CSI_DOCTOR_SILENT_AFTER", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) silent_after: u32,
 
+    /// For how long a node is not heard until it is taken to be gone, with all its findings
+    #[arg(long, env = "CSI_DOCTOR_FORGET_AFTER", default_value = "24h", value_parser = duration)]
+    pub(super) forget_after: Duration,
+
+    /// How many reports of one node are taken a minute, and at once
+    #[arg(long, env = "CSI_DOCTOR_REPORTS_PER_MINUTE", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) reports_per_minute: u32,
+
     /// How log lines are written: "json" or "text"
     #[arg(long, env = "CSI_DOCTOR_LOG_FORMAT", default_value_t = LogFormat::Json)]
     pub(super) log_format: LogFormat,
@@ -49,6 +58,15 @@ fn loopback(word: &str) -> Result<SocketAddr, String> {
              only an address of the loopback is taken, as 127.0.0.1:9470",
             address.ip()
         ))
+    }
+}
+
+/// A duration as people and Kubernetes write it: `30s`, `24h`.
+fn duration(word: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration = word.parse().map_err(|error| format!("{error}"))?;
+    match Duration::try_from(span) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("not a duration of more than nothing, as 24h".to_owned()),
     }
 }
 

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use prost::Message;
 use tonic::{Request, Response, Status};
 
 use crate::collector::accept::Accept;
+use crate::collector::source::Moment;
 use crate::grpc::Refusal;
-use crate::model::scan::Scan;
-use crate::proto::v1;
 use crate::proto::v1::intake_server::Intake;
-use crate::wire::WireError;
+use crate::proto::{ReportRequest, v1};
+use crate::wire::{self, WireError};
 
 /// The service over what the collector accepts.
 pub(super) struct IntakeService {
@@ -27,20 +26,22 @@ impl IntakeService {
 impl Intake for IntakeService {
     async fn report(
         &self,
-        request: Request<v1::ReportRequest>,
+        request: Request<ReportRequest>,
     ) -> Result<Response<v1::ReportResponse>, Status> {
         let malformed = |why| Refusal::Malformed {
             what: "report",
             why,
         };
-        let scan = request.into_inner().scan.ok_or_else(|| {
-            malformed(WireError::Missing {
+        let bytes = request.into_inner().scan;
+        if bytes.is_empty() {
+            return Err(malformed(WireError::Missing {
                 field: "scan".to_owned(),
             })
-        })?;
-        let bytes = scan.encode_to_vec();
-        let scan = Scan::try_from(scan).map_err(malformed)?;
-        self.accept.accept(scan, bytes).await?;
+            .into());
+        }
+        wire::weigh_scan(&bytes).map_err(malformed)?;
+        let scan = wire::decode_scan(&bytes).map_err(malformed)?;
+        self.accept.accept(scan, bytes, Moment::now()).await?;
         Ok(Response::new(v1::ReportResponse {}))
     }
 }

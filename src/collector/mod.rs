@@ -3,12 +3,18 @@
 //! Wiring only. It never calls an agent, and an acknowledgement carries no instructions.
 
 mod accept;
+pub mod api;
 mod args;
+mod asked;
 mod findings;
 mod intake;
+mod pages;
 mod refused;
+#[cfg(test)]
+mod replays;
 mod source;
 mod tell;
+mod watches;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -20,6 +26,7 @@ use anyhow::Context;
 use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
+use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
@@ -27,7 +34,9 @@ use crate::collector::accept::{Accept, Settings};
 use crate::collector::args::Args;
 use crate::collector::findings::FindingsService;
 use crate::collector::intake::IntakeService;
+use crate::collector::pages::Pages;
 use crate::collector::refused::Watched;
+use crate::collector::source::Moment;
 use crate::grpc::MESSAGE_LIMIT;
 use crate::program;
 use crate::proto::v1::findings_server::FindingsServer;
@@ -53,6 +62,10 @@ pub struct Config {
     pub grace_scale: f64,
     /// After how many intervals without a scan a node is silent.
     pub silent_after: u32,
+    /// For how long a node is not heard until it is taken to be gone.
+    pub forget_after: Duration,
+    /// How many reports of one node are taken a minute.
+    pub reports_a_minute: u32,
     /// A view is made at most so often.
     pub publish_every: Duration,
 }
@@ -63,6 +76,8 @@ impl Default for Config {
             store: Location::Memory,
             grace_scale: 1.0,
             silent_after: 3,
+            forget_after: Duration::from_hours(24),
+            reports_a_minute: 600,
             publish_every: Duration::from_millis(250),
         }
     }
@@ -96,6 +111,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
         store: args.store,
         grace_scale: args.grace_scale,
         silent_after: args.silent_after,
+        forget_after: args.forget_after,
+        reports_a_minute: args.reports_per_minute,
         ..Config::default()
     };
     serve(listener, config, shutdown).await
@@ -112,10 +129,12 @@ pub async fn serve(
     let settings = Settings {
         grace_scale: config.grace_scale,
         silent_after: config.silent_after,
+        forget_after: config.forget_after,
+        reports_a_minute: config.reports_a_minute,
         publish_every: config.publish_every,
     };
     let accept = Arc::new(Accept::new(settings, store, kept));
-    let (views, view) = watch::channel(Arc::new(accept.view()));
+    let (views, view) = watch::channel(Arc::new(accept.view(Moment::now())));
     tracing::info!(
         %address,
         store = %config.store,
@@ -125,8 +144,9 @@ pub async fn serve(
     let (health_reporter, health) = tonic_health::server::health_reporter();
     let intake = IntakeServer::new(IntakeService::new(Arc::clone(&accept)))
         .max_decoding_message_size(MESSAGE_LIMIT);
-    let findings =
-        FindingsServer::new(FindingsService::new(view)).max_encoding_message_size(MESSAGE_LIMIT);
+    let pages = Arc::new(Pages::new(view));
+    let findings = FindingsServer::new(FindingsService::new(Arc::clone(&pages)))
+        .max_encoding_message_size(MESSAGE_LIMIT);
     health_reporter
         .set_serving::<IntakeServer<IntakeService>>()
         .await;
@@ -135,14 +155,17 @@ pub async fn serve(
         .await;
 
     let stopping = Notify::new();
+    let routes = Routes::from(api::router(pages))
+        .add_service(Watched::new(intake))
+        .add_service(findings)
+        .add_service(health);
     let server = Server::builder()
+        .accept_http1(true)
         .timeout(REQUEST_DEADLINE)
         .max_concurrent_streams(STREAMS)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-        .add_service(Watched::new(intake))
-        .add_service(findings)
-        .add_service(health)
+        .add_routes(routes)
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),
             async {

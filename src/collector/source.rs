@@ -8,11 +8,13 @@ use jiff::Timestamp;
 
 use crate::grpc::Refusal;
 use crate::history::History;
+use crate::model::facts::HeardNode;
 use crate::model::finding::Finding;
 use crate::model::names::NodeName;
+use crate::model::observed::{Gap, Why};
 use crate::model::scan::{Origin, Scan};
 use crate::model::view::NodeView;
-use crate::store::KeptScan;
+use crate::store::{Heard, KeptScan};
 use crate::wire;
 
 /// What an agent that does not say its interval is taken to have.
@@ -28,6 +30,37 @@ const LIVES: usize = 4;
 /// How many findings one node can have: far more volumes than a node can hold.
 const MAX_FINDINGS: usize = 10_000;
 
+/// A scan is kept so often; that it was taken is kept each time. After a restart an older picture
+/// of a node is shown until its agent reports again, which takes one interval.
+const KEEP_EVERY: Duration = Duration::from_mins(5);
+
+/// A moment, by both clocks: one for people, one that never jumps.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) at: Timestamp,
+    pub(super) clock: Instant,
+}
+
+impl Moment {
+    pub(super) fn now() -> Self {
+        Self {
+            at: Timestamp::now(),
+            clock: Instant::now(),
+        }
+    }
+}
+
+/// What a scan is, beside what is known already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    /// Not newer.
+    Old,
+    /// The latest word.
+    Fresh,
+    /// The latest word of one of two agents that speak by turns: neither can be believed.
+    Contested,
+}
+
 /// One node.
 #[derive(Debug)]
 pub(super) struct Source {
@@ -40,6 +73,13 @@ pub(super) struct Source {
     heard_at: Instant,
     interval: Duration,
     silent: bool,
+    /// When an earlier life spoke last after a later one had.
+    contested: Option<Instant>,
+    /// When a scan was last given to the store.
+    kept: Option<Instant>,
+    /// How many reports it may send at once; filled up by time.
+    allowance: f64,
+    allowed_at: Instant,
     /// Lives of agents, the current one last.
     lives: Vec<Origin>,
     scan: Option<Arc<Scan>>,
@@ -54,6 +94,10 @@ impl Default for Source {
             heard_at: Instant::now(),
             interval: DEFAULT_INTERVAL,
             silent: false,
+            contested: None,
+            kept: None,
+            allowance: f64::INFINITY,
+            allowed_at: Instant::now(),
             lives: Vec::new(),
             scan: None,
         }
@@ -62,64 +106,123 @@ impl Default for Source {
 
 impl Source {
     /// As an earlier life of the collector knew it.
-    pub(super) fn from_scan(kept: &KeptScan) -> Option<Self> {
+    pub(super) fn from_scan(kept: &KeptScan, moment: Moment) -> Option<Self> {
         // It is a cache: one that is no longer read is not missed for long.
         let scan = wire::decode_scan(&kept.bytes).ok()?;
         let mut source = Self::default();
         source.lives.push(scan.origin.clone());
-        source.heard(scan, kept.received);
+        source.heard(
+            scan,
+            Moment {
+                at: kept.received,
+                ..moment
+            },
+        );
         Some(source)
+    }
+
+    /// The last scan that an earlier life of the collector took, if not that of the store.
+    pub(super) fn was_heard(&mut self, heard: Heard) {
+        self.last_heard = Some(heard.received);
+        self.lives = vec![heard.origin];
     }
 
     pub(super) fn remember(&mut self, findings: Vec<Finding>) {
         self.history = History::from_findings(findings);
     }
 
+    /// Whether it may report once more: so many a minute, and as many at once.
+    pub(super) fn may_report(&mut self, clock: Instant, a_minute: u32) -> bool {
+        let most = f64::from(a_minute);
+        let passed = clock
+            .saturating_duration_since(self.allowed_at)
+            .as_secs_f64();
+        self.allowance = (self.allowance + passed * most / 60.0).min(most);
+        self.allowed_at = clock;
+        if self.allowance < 1.0 {
+            return false;
+        }
+        self.allowance -= 1.0;
+        true
+    }
+
     /// Whether the scan is newer than what is known, by the agent's own count: clocks are not asked.
-    pub(super) fn is_news(&mut self, node: &NodeName, origin: &Origin) -> bool {
+    pub(super) fn news(&mut self, origin: &Origin, moment: Moment, silent_after: u32) -> News {
         let known = self
             .lives
             .iter()
             .position(|life| life.instance == origin.instance);
-        let Some(index) = known else {
-            if self.lives.len() == LIVES {
-                self.lives.remove(0);
+        if let Some(index) = known {
+            if origin.sequence <= self.lives[index].sequence {
+                return News::Old;
             }
-            self.lives.push(origin.clone());
-            return true;
-        };
-        if origin.sequence <= self.lives[index].sequence {
-            return false;
+            if index + 1 < self.lives.len() {
+                self.contested = Some(moment.clock);
+            }
+            self.lives.remove(index);
+        } else if self.lives.len() == LIVES {
+            self.lives.remove(0);
         }
-        if index + 1 < self.lives.len() {
-            tracing::warn!(
-                k8s.node.name = node.as_str(),
-                "two agents report for one node by turns"
-            );
-        }
-        self.lives.remove(index);
         self.lives.push(origin.clone());
-        true
+        let patience = self.interval.saturating_mul(silent_after);
+        let recent = |at: Instant| moment.clock.saturating_duration_since(at) <= patience;
+        if self.contested.is_some_and(recent) {
+            News::Contested
+        } else {
+            self.contested = None;
+            News::Fresh
+        }
     }
 
     /// The scan is the latest word.
-    pub(super) fn heard(&mut self, scan: Scan, now: Timestamp) {
+    pub(super) fn heard(&mut self, scan: Scan, moment: Moment) {
         self.interval = match scan.interval {
             Duration::ZERO => DEFAULT_INTERVAL,
             interval => interval.min(LONGEST_INTERVAL),
         };
-        self.heard_at = Instant::now();
-        self.last_heard = Some(now);
+        self.heard_at = moment.clock;
+        self.last_heard = Some(moment.at);
         self.silent = false;
         self.scan = Some(Arc::new(scan));
     }
 
+    /// Whether it is time to keep a scan again; it is kept, if so.
+    pub(super) fn is_to_be_kept(&mut self, clock: Instant) -> bool {
+        let due = |at: Instant| clock.saturating_duration_since(at) >= KEEP_EVERY;
+        let is_due = self.kept.is_none_or(due);
+        if is_due {
+            self.kept = Some(clock);
+        }
+        is_due
+    }
+
     /// Whether it has been silent for too long, and was not known to be.
-    pub(super) fn falls_silent(&mut self, now: Instant, after: u32) -> bool {
-        let late = now.duration_since(self.heard_at) > self.interval.saturating_mul(after);
+    pub(super) fn falls_silent(&mut self, clock: Instant, after: u32) -> bool {
+        let late = self.unheard_for(clock) > self.interval.saturating_mul(after);
         let falls = late && !self.silent;
         self.silent |= late;
         falls
+    }
+
+    /// Since it was heard, or since this collector began.
+    pub(super) fn unheard_for(&self, clock: Instant) -> Duration {
+        clock.saturating_duration_since(self.heard_at)
+    }
+
+    pub(super) fn is_silent(&self) -> bool {
+        self.silent
+    }
+
+    /// As the rules of the cluster see it.
+    pub(super) fn as_heard(&self, name: &NodeName) -> HeardNode {
+        let volumes = |scan: &Arc<Scan>| scan.facts.volumes.items.len();
+        HeardNode {
+            name: name.clone(),
+            heard: self.last_heard,
+            interval: self.interval,
+            silent: self.silent,
+            volumes: self.scan.as_ref().map_or(0, volumes),
+        }
     }
 
     pub(super) fn why_silent(&self, node: &NodeName) -> String {
@@ -143,6 +246,16 @@ impl Source {
             scan: Arc::clone(self.scan.as_ref()?),
         })
     }
+}
+
+/// What the facts of a contested node lack.
+pub(super) fn contested(node: &NodeName) -> Gap {
+    Gap::new(
+        Why::Malformed,
+        format!(
+            "two agents report for node {node} by turns, and neither can be believed: is --node-name right on each?"
+        ),
+    )
 }
 
 /// Refuses a scan that says one thing twice, or speaks for another node than its own.

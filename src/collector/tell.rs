@@ -35,6 +35,15 @@ pub(super) fn change(change: &Change) {
     );
 }
 
+/// One line when a node is given up.
+pub(super) fn gone(node: &NodeName, heard: Option<Timestamp>) {
+    tracing::warn!(
+        k8s.node.name = node.as_str(),
+        heard = heard.map(|heard| heard.to_string()),
+        "the node is taken to be gone: nothing of it is kept"
+    );
+}
+
 /// One line when a node falls silent.
 pub(super) fn silent(node: &NodeName, heard: Option<Timestamp>) {
     tracing::warn!(

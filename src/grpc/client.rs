@@ -12,9 +12,9 @@ use crate::grpc::MESSAGE_LIMIT;
 use crate::model::finding::Code as FindingCode;
 use crate::model::scan::Scan;
 use crate::model::view::{NodeStatus, NodeVolume, Story, Summary};
-use crate::proto::v1;
 use crate::proto::v1::findings_client::FindingsClient;
 use crate::proto::v1::intake_client::IntakeClient;
+use crate::proto::{ReportRequest, v1};
 use crate::wire::{self, WireError};
 
 /// A collector on the same network answers in milliseconds; a busy one commits within a second.
@@ -206,8 +206,8 @@ pub struct Reporter {
 impl Reporter {
     /// Reports a scan; when it returns, what the scan says is kept.
     pub async fn report(&mut self, scan: &Scan) -> Result<(), Error> {
-        let request = within_deadline(v1::ReportRequest {
-            scan: Some(scan.into()),
+        let request = within_deadline(ReportRequest {
+            scan: wire::encode_scan(scan).into(),
         });
         let answer = self.client.report(request).await;
         self.collector.take("Report", answer).map(drop)
@@ -275,8 +275,8 @@ impl Reader {
                     .as_ref()
                     .map(ToString::to_string)
                     .unwrap_or_default(),
-                page_size: 0,
                 page_token,
+                ..v1::ListFindingsRequest::default()
             });
             let mut client = client.clone();
             async move {
@@ -318,15 +318,23 @@ impl Reader {
     /// The nodes that have reported.
     pub async fn nodes(&mut self) -> Result<Listed<NodeStatus>, Error> {
         const WHAT: &str = "ListNodes";
-        let answer = self
-            .client
-            .list_nodes(within_deadline(v1::ListNodesRequest {}))
-            .await;
-        let answer = self.collector.take(WHAT, answer)?;
-        Ok(Listed {
-            at: wire::at(answer.at_ns),
-            items: decode(&self.collector, WHAT, answer.nodes)?,
-        })
+        let (client, collector) = (&self.client, self.collector.clone());
+        let page = |page_token: String| {
+            let request = within_deadline(v1::ListNodesRequest {
+                page_size: 0,
+                page_token,
+            });
+            let mut client = client.clone();
+            async move {
+                let answer = client.list_nodes(request).await?.into_inner();
+                Ok(Page {
+                    at_ns: answer.at_ns,
+                    items: answer.nodes,
+                    next: answer.next_page_token,
+                })
+            }
+        };
+        pages(&collector, WHAT, page).await
     }
 }
 

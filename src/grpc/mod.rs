@@ -36,6 +36,12 @@ pub enum Refusal {
     /// The pages are of a view that is gone.
     #[error("the list has changed since its first page: start again")]
     PagesGone,
+    /// Nobody has told of it.
+    #[error("{0}")]
+    NotFound(String),
+    /// The reader does not take what it asked for.
+    #[error("the reader is too slow: start again")]
+    TooSlow,
     /// There are as many of these as one server can hold.
     #[error("{0}")]
     Full(String),
@@ -50,7 +56,8 @@ impl From<Refusal> for Status {
             Refusal::Malformed { .. } | Refusal::Contradiction { .. } | Refusal::PageToken => {
                 Code::InvalidArgument
             }
-            Refusal::PagesGone => Code::Aborted,
+            Refusal::NotFound(_) => Code::NotFound,
+            Refusal::PagesGone | Refusal::TooSlow => Code::Aborted,
             Refusal::Full(_) => Code::ResourceExhausted,
             Refusal::Unavailable(_) => Code::Unavailable,
         };

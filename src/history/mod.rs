@@ -10,11 +10,13 @@
 
 #![deny(clippy::disallowed_methods)]
 
+mod judge;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::history::judge::{Judge, Past, pause};
 use crate::model::finding::{
     Code, Finding, Key, Problem, Resolution, RuleVerdicts, State, Subject,
 };
@@ -27,25 +29,11 @@ const MEMORY: SignedDuration = SignedDuration::from_hours(1);
 /// How many ends are remembered at most: far more than come back.
 const MAX_PAST: usize = 1000;
 
-/// How far the clock of who observed may be off, the way included, for its times to be believed.
-const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(1);
-
 /// The findings of one source that are not over, and the ends of a short time ago.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     findings: BTreeMap<Key, Finding>,
     past: BTreeMap<Key, Past>,
-}
-
-/// What is remembered of a finding's earlier lives. It goes with the process: then a return is a
-/// first appearance, and waits for its whole grace.
-#[derive(Debug, Clone, Copy)]
-struct Past {
-    /// When the last life ended.
-    ended: Timestamp,
-    /// How long it had lasted until then, as far as that counts towards the grace of the next life.
-    lasted: SignedDuration,
-    flaps: u32,
 }
 
 /// All that a source says at one moment.
@@ -124,15 +112,6 @@ enum Said<'a> {
     Over(Resolution),
 }
 
-/// By what the age of a problem is judged.
-#[derive(Clone, Copy)]
-struct Judge {
-    now: Timestamp,
-    grace_scale: f64,
-    /// Whether times in the facts are believed.
-    believes: bool,
-}
-
 impl History {
     /// The history that these findings are the present of; what is over is left out.
     pub fn from_findings(findings: impl IntoIterator<Item = Finding>) -> Self {
@@ -164,12 +143,7 @@ impl History {
         now: Timestamp,
         grace_scale: f64,
     ) -> Vec<Change> {
-        let is_near = |at: Timestamp| now.duration_since(at).abs() <= CLOCK_TOLERANCE;
-        let judge = Judge {
-            now,
-            grace_scale,
-            believes: statement.observed_at.is_none_or(is_near),
-        };
+        let judge = Judge::new(now, grace_scale, statement.observed_at);
         let mut rules: BTreeMap<&Code, Rule<'_>> = BTreeMap::new();
         for verdicts in statement.verdicts {
             rules
@@ -208,11 +182,7 @@ impl History {
     }
 
     fn all<'a>(&mut self, now: Timestamp, said: impl Fn(&Key) -> Said<'a>) -> Vec<Change> {
-        let judge = Judge {
-            now,
-            grace_scale: 1.0,
-            believes: true,
-        };
+        let judge = Judge::new(now, 1.0, None);
         let mut changes = Vec::new();
         self.go_on(&judge, &mut changes, said);
         changes
@@ -227,10 +197,18 @@ impl History {
     ) {
         let Self { findings, past } = self;
         findings.retain(|key, finding| {
-            let before = past
-                .get(key)
-                .map_or(SignedDuration::ZERO, |past| past.lasted);
-            let kind = step(finding, said(key), before, judge);
+            let said = said(key);
+            if let Some(paused) = pause(finding, &said, judge.now) {
+                let past = past.entry(key.clone()).or_insert_with(|| Past {
+                    ended: judge.now,
+                    lasted: SignedDuration::ZERO,
+                    paused: SignedDuration::ZERO,
+                    flaps: finding.flaps,
+                });
+                past.paused = past.paused.saturating_add(paused);
+            }
+            let before = past.get(key).map_or(SignedDuration::ZERO, Past::counts);
+            let kind = step(finding, said, before, judge);
             changes.extend(kind.map(|kind| Change {
                 kind,
                 finding: finding.clone(),
@@ -243,7 +221,8 @@ impl History {
                     key.clone(),
                     Past {
                         ended: judge.now,
-                        lasted,
+                        lasted: lasted.max(SignedDuration::ZERO),
+                        paused: SignedDuration::ZERO,
                         flaps: finding.flaps,
                     },
                 );
@@ -269,7 +248,7 @@ impl History {
             if now.duration_since(past.ended) >= judge.grace(verdicts) {
                 past.lasted = SignedDuration::ZERO;
             }
-            before = past.lasted;
+            before = past.counts();
         }
         let first_seen = judge.since(problem).unwrap_or(now);
         let old = judge.is_old(verdicts, problem, first_seen, before);
@@ -291,36 +270,6 @@ impl History {
             ChangeKind::Settling
         };
         Change { kind, finding }
-    }
-}
-
-impl Judge {
-    /// From when the facts say that it began; never later than now.
-    fn since(&self, problem: &Problem) -> Option<Timestamp> {
-        let since = problem.since.filter(|_| self.believes)?;
-        Some(since.min(self.now))
-    }
-
-    /// Whether it has lasted for its grace: from when the facts say it began, else from when it was
-    /// first seen; what it lasted before counts too.
-    fn is_old(
-        &self,
-        verdicts: &RuleVerdicts,
-        problem: &Problem,
-        first_seen: Timestamp,
-        before: SignedDuration,
-    ) -> bool {
-        let since = self.since(problem).unwrap_or(first_seen);
-        let lasted = self.now.duration_since(since).saturating_add(before);
-        lasted >= self.grace(verdicts)
-    }
-
-    fn grace(&self, verdicts: &RuleVerdicts) -> SignedDuration {
-        // A grace beyond what can be counted never passes.
-        Duration::try_from_secs_f64(verdicts.grace.as_secs_f64() * self.grace_scale)
-            .ok()
-            .and_then(|grace| SignedDuration::try_from(grace).ok())
-            .unwrap_or(SignedDuration::MAX)
     }
 }
 

@@ -103,6 +103,7 @@ pub fn cluster(objects: &Objects, observed_at: Timestamp) -> ClusterFacts {
             items: items.collect(),
             gaps,
         },
+        nodes: Listing::default(),
     }
 }
 

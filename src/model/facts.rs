@@ -1,11 +1,12 @@
 //! All that a rule may see: what was observed on one node at one moment, thresholds included.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::model::driver::Driver;
-use crate::model::finding::Subject;
+use crate::model::finding::{Object, Subject};
 use crate::model::leftover::{Leftover, Uncovered};
 use crate::model::names::NodeName;
 use crate::model::observed::{Gap, Listing};
@@ -32,15 +33,6 @@ pub struct NodeFacts {
     pub gaps: Vec<Gap>,
 }
 
-/// What is known of claims and their volumes without any node's word.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClusterFacts {
-    /// When the objects were read.
-    pub observed_at: Timestamp,
-    /// The volumes of bound claims. What only a node can see of them is a gap.
-    pub volumes: Listing<Volume>,
-}
-
 impl NodeFacts {
     /// Everything that a rule can have looked at: a subject among these without a problem and
     /// without an unknown is ok, and needs no words on the wire.
@@ -56,6 +48,49 @@ impl NodeFacts {
             .iter()
             .map(|driver| driver.subject(&self.node));
         volumes.chain(drivers).collect()
+    }
+}
+
+/// What is known of the cluster as a whole at one moment, without any node's word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterFacts {
+    /// The moment, by the clock of who asks.
+    pub observed_at: Timestamp,
+    /// The volumes of bound claims. What only a node can see of them is a gap.
+    pub volumes: Listing<Volume>,
+    /// The nodes that have ever reported and are not given up.
+    pub nodes: Listing<HeardNode>,
+}
+
+impl ClusterFacts {
+    /// Everything that a rule about the cluster itself can have looked at.
+    pub fn subjects(&self) -> BTreeSet<Subject> {
+        self.nodes.items.iter().map(HeardNode::subject).collect()
+    }
+}
+
+/// A node, as who listens to its agent knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeardNode {
+    /// The node.
+    pub name: NodeName,
+    /// When it was last heard; `None` when it was not, since who listens began to.
+    pub heard: Option<Timestamp>,
+    /// How often its agent wants to report.
+    pub interval: Duration,
+    /// Whether it has been silent for too long, so that nothing about it is certain.
+    pub silent: bool,
+    /// How many volumes it told of last.
+    pub volumes: usize,
+}
+
+impl HeardNode {
+    /// What findings about it are about.
+    pub fn subject(&self) -> Subject {
+        Subject {
+            object: Object::Node(self.name.clone()),
+            node: Some(self.name.clone()),
+        }
     }
 }
 

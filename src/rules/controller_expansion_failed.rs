@@ -44,7 +44,7 @@ mod tests {
 
     use crate::expansion::sample::{enlarged, failed, hide_volume, said};
     use crate::model::sample;
-    use crate::rules::tests::check;
+    use crate::rules::tests::{check, on};
 
     use super::*;
 
@@ -105,7 +105,7 @@ mod tests {
                 claim.allocated = claim.request;
                 failed(claim, "ControllerResizeError", "failed to expand pvc with rpc error: code = OutOfRange desc = at most 16Gi");
             });
-            sample::read(&RULE.on_node(&node)).replace(status, "<infeasible>")
+            sample::read(&on(&RULE, &node)).replace(status, "<infeasible>")
         });
         assert_eq!(texts[0], texts[1]);
         expect![[r#"

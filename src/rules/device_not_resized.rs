@@ -54,7 +54,7 @@ mod tests {
     use crate::model::observed::{Gap, Observed, Why};
     use crate::model::sample;
     use crate::model::sizes::Bytes;
-    use crate::rules::tests::check;
+    use crate::rules::tests::{check, on};
 
     use super::*;
 
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn a_raw_block_device_of_the_old_size_is_a_problem() {
         let node = done(|_, volume| volume.mode = VolumeMode::Block);
-        assert_eq!(RULE.on_node(&node).problems.len(), 1);
+        assert_eq!(on(&RULE, &node).problems.len(), 1);
     }
 
     #[test]

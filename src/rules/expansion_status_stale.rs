@@ -80,7 +80,7 @@ mod tests {
     use crate::model::sample;
     use crate::model::sizes::{Bytes, FilesystemSize};
     use crate::model::volume::Volume;
-    use crate::rules::tests::check;
+    use crate::rules::tests::{check, on};
 
     use super::*;
 
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn a_raw_block_device_that_has_grown_is_a_problem() {
         let node = grown(|_, volume| volume.mode = VolumeMode::Block);
-        assert_eq!(RULE.on_node(&node).problems.len(), 1);
+        assert_eq!(on(&RULE, &node).problems.len(), 1);
     }
 
     #[test]

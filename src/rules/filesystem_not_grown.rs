@@ -76,7 +76,7 @@ mod tests {
     use crate::model::observed::{Gap, Why};
     use crate::model::sample;
     use crate::model::volume::Volume;
-    use crate::rules::tests::check;
+    use crate::rules::tests::{check, on};
 
     use super::*;
 
@@ -239,7 +239,7 @@ mod tests {
                 claim.node_expansion_not_required = true;
             }
         });
-        assert_eq!(RULE.on_node(&node).problems.len(), 1);
+        assert_eq!(on(&RULE, &node).problems.len(), 1);
     }
 
     #[test]

@@ -35,6 +35,7 @@ rules! {
     mount_unresponsive,
     node_expansion_failed,
     node_expansion_pending,
+    node_silent,
     resizer_missing,
     stale_mount,
     unexpected_read_only,
@@ -67,6 +68,8 @@ pub enum Check {
     Node(fn(&NodeFacts, &mut Verdicts)),
     /// One claim with its volume: on each node that has it, and without any node's word.
     Expansion(fn(&Case<'_>, &mut Verdicts)),
+    /// The cluster, in the collector.
+    Cluster(fn(&ClusterFacts, &mut Verdicts)),
 }
 
 /// The sink of one rule: every subject that the rule looked at gets one of three answers.
@@ -145,46 +148,58 @@ impl Verdicts {
 
 /// Every rule's verdicts on what a node saw.
 pub fn diagnose_node(facts: &NodeFacts) -> Vec<RuleVerdicts> {
-    RULES.iter().map(|rule| rule.on_node(facts)).collect()
+    RULES
+        .iter()
+        .filter_map(|rule| rule.on_node(facts))
+        .collect()
 }
 
-/// The verdicts on claims without any node's word, of the rules that can judge so.
+/// The verdicts of the rules that can judge without any node's word.
 pub fn diagnose_cluster(facts: &ClusterFacts) -> Vec<RuleVerdicts> {
     RULES
         .iter()
-        .filter_map(|rule| {
-            let Check::Expansion(check) = rule.check else {
-                return None;
-            };
-            let mut verdicts = Verdicts::default();
-            for volume in verdicts.each(&facts.volumes) {
-                if let (Some(claim), Observed::Known(Some(persistent))) =
-                    (&volume.claim, &volume.persistent)
-                {
-                    let case = Case {
-                        node: None,
-                        observed_at: facts.observed_at,
-                        volume,
-                        claim,
-                        persistent,
-                        driver: None,
-                    };
-                    check(&case, &mut verdicts);
-                }
-            }
-            Some(verdicts.of(rule))
-        })
+        .filter_map(|rule| rule.on_cluster(facts))
         .collect()
 }
 
 impl Rule {
-    fn on_node(&self, facts: &NodeFacts) -> RuleVerdicts {
+    fn on_node(&self, facts: &NodeFacts) -> Option<RuleVerdicts> {
         let mut verdicts = Verdicts::default();
         match self.check {
             Check::Node(check) => check(facts, &mut verdicts),
             Check::Expansion(check) => each_case(facts, check, &mut verdicts),
+            Check::Cluster(_) => return None,
         }
-        verdicts.of(self)
+        Some(verdicts.of(self))
+    }
+
+    fn on_cluster(&self, facts: &ClusterFacts) -> Option<RuleVerdicts> {
+        let mut verdicts = Verdicts::default();
+        match self.check {
+            Check::Node(_) => return None,
+            Check::Expansion(check) => each_claim(facts, check, &mut verdicts),
+            Check::Cluster(check) => check(facts, &mut verdicts),
+        }
+        Some(verdicts.of(self))
+    }
+}
+
+/// The bound claims, as far as objects alone tell.
+fn each_claim(facts: &ClusterFacts, check: fn(&Case<'_>, &mut Verdicts), verdicts: &mut Verdicts) {
+    for volume in verdicts.each(&facts.volumes) {
+        if let (Some(claim), Observed::Known(Some(persistent))) =
+            (&volume.claim, &volume.persistent)
+        {
+            let case = Case {
+                node: None,
+                observed_at: facts.observed_at,
+                volume,
+                claim,
+                persistent,
+                driver: None,
+            };
+            check(&case, verdicts);
+        }
     }
 }
 
@@ -224,16 +239,22 @@ mod tests {
     use expect_test::Expect;
 
     use crate::model::facts::NodeFacts;
+    use crate::model::finding::RuleVerdicts;
     use crate::model::sample;
 
     use super::Rule;
 
-    /// What a rule says of a node, as a person reads it.
+    /// What a rule about nodes says of one.
+    pub(super) fn on(rule: &Rule, node: &NodeFacts) -> RuleVerdicts {
+        rule.on_node(node).expect("a rule about nodes")
+    }
+
+    /// The same, as a person reads it.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "an expectation is written in place"
     )]
     pub(super) fn check(rule: &Rule, node: &NodeFacts, expected: Expect) {
-        expected.assert_eq(&sample::read(&rule.on_node(node)));
+        expected.assert_eq(&sample::read(&on(rule, node)));
     }
 }

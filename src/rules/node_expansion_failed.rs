@@ -44,7 +44,7 @@ mod tests {
 
     use crate::expansion::sample::{enlarged, failed, hide_volume, said_of_pod};
     use crate::model::sample;
-    use crate::rules::tests::check;
+    use crate::rules::tests::{check, on};
 
     use super::*;
 
@@ -102,7 +102,7 @@ mod tests {
             let node = enlarged(20, 20, 10, |claim, _| {
                 claim.resize_status = Some(status.to_owned());
             });
-            sample::read(&RULE.on_node(&node)).replace(status, "<infeasible>")
+            sample::read(&on(&RULE, &node)).replace(status, "<infeasible>")
         });
         assert_eq!(texts[0], texts[1]);
         expect![[r#"

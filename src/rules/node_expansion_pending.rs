@@ -51,7 +51,7 @@ mod tests {
     use crate::model::sample;
     use crate::model::sizes::{Bytes, FilesystemSize};
     use crate::model::volume::Volume;
-    use crate::rules::tests::check;
+    use crate::rules::tests::{check, on};
 
     use super::*;
 
@@ -114,7 +114,7 @@ mod tests {
     }
 
     fn waits(change: impl FnOnce(&mut Claim, &mut Volume)) -> String {
-        let text = sample::read(&RULE.on_node(&pending(change)));
+        let text = sample::read(&on(&RULE, &pending(change)));
         let mut lines = text.lines().map(str::trim_start).skip(1);
         let line = lines.next().unwrap_or(&text);
         let advice: Vec<_> = lines.filter(|line| line.starts_with('>')).collect();
@@ -147,7 +147,7 @@ mod tests {
             Claim shop/orders-db was enlarged from 10Gi to 20Gi, the storage has grown, and node node-1 has not yet: driver disk.example.com cannot grow it while it is in use, and the kubelet asks again only when a pod mounts it anew.
             > Make the pod anew: the volume is grown when it is mounted.
         "#]].assert_eq(&all.concat());
-        let offline = sample::read(&RULE.on_node(&offline_only(pending(|_, _| ()))));
+        let offline = sample::read(&on(&RULE, &offline_only(pending(|_, _| ()))));
         expect!["  Claim shop/orders-db was enlarged from 10Gi to 20Gi, the storage has grown, and node node-1 has not yet: driver disk.example.com expands only volumes that nobody uses, and pod shop/orders-0 runs with it."].assert_eq(offline.lines().nth(1).unwrap_or_default());
     }
 
@@ -167,7 +167,7 @@ mod tests {
                 persistent.access_modes = vec!["ReadWriteMany".to_owned()];
             }
         });
-        assert_eq!(RULE.on_node(&shared).problems.len(), 1);
+        assert_eq!(on(&RULE, &shared).problems.len(), 1);
     }
 
     #[test]

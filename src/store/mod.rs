@@ -15,10 +15,12 @@ use std::sync::mpsc;
 use std::thread;
 
 use jiff::Timestamp;
+use prost::bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::history::Change;
 use crate::model::finding::Finding;
+use crate::model::scan::Origin;
 use crate::store::sqlite::Database;
 
 /// How many reports one commit takes at most: a disk that is busy gathers more, and a reader of the
@@ -108,8 +110,21 @@ pub enum Error {
 pub struct Kept {
     /// The findings that are not over, by source.
     pub findings: BTreeMap<String, Vec<Finding>>,
-    /// The latest scan of each node, as far as its form is still read.
+    /// A late scan of each node, as far as its form is still read.
     pub scans: Vec<KeptScan>,
+    /// Which scan of each node was taken last.
+    pub heard: Vec<Heard>,
+}
+
+/// That a scan was taken, which outlives the scan itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// The node.
+    pub node: String,
+    /// When it came, by the collector's clock.
+    pub received: Timestamp,
+    /// Which scan of which agent it was.
+    pub origin: Origin,
 }
 
 /// A scan as it was received.
@@ -120,7 +135,7 @@ pub struct KeptScan {
     /// When it came, by the collector's clock.
     pub received: Timestamp,
     /// A `csidoctor.v1.Scan`.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
 }
 
 /// What is written together: all of it or nothing.
@@ -135,8 +150,27 @@ pub struct Batch {
     /// All findings of the source that are not over, to be written in place of those that are
     /// kept: after a batch of the source was lost.
     pub whole: Option<Vec<Finding>>,
-    /// Its latest scan.
+    /// That a scan of it was taken.
+    pub heard: Option<Heard>,
+    /// That scan, when it is time to keep one again.
     pub scan: Option<KeptScan>,
+    /// The source is gone for good: nothing of its present is kept.
+    pub gone: bool,
+}
+
+impl Batch {
+    /// Nothing to be written of this source, yet.
+    pub fn of(source: impl Into<String>, at: Timestamp) -> Self {
+        Self {
+            source: source.into(),
+            at,
+            changes: Vec::new(),
+            whole: None,
+            heard: None,
+            scan: None,
+            gone: false,
+        }
+    }
 }
 
 struct Job {

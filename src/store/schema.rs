@@ -5,7 +5,8 @@ pub(super) const APPLICATION: i32 = 0x6373_6964;
 
 /// Steps from one form to the next, in order; the number of the form is how many were taken. Never
 /// changed once released, only added to.
-pub(super) const MIGRATIONS: [&str; 1] = ["
+pub(super) const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE findings (
         source  TEXT NOT NULL,
         code    TEXT NOT NULL,
@@ -29,7 +30,17 @@ pub(super) const MIGRATIONS: [&str; 1] = ["
         form        INTEGER NOT NULL,
         scan        BLOB NOT NULL -- csidoctor.v1.Scan
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    -- Which scan was taken last; the scan itself is written less often.
+    CREATE TABLE heard (
+        node        TEXT PRIMARY KEY,
+        received_ns INTEGER NOT NULL,
+        instance    TEXT NOT NULL,
+        sequence    INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
+];
 
 /// The form of scans that is still read. They are a cache: others are dropped.
 pub(super) const SCAN_FORM: i64 = 1;

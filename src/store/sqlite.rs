@@ -8,8 +8,9 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 
 use crate::history::{Change, ChangeKind};
 use crate::model::finding::Finding;
+use crate::model::scan::Origin;
 use crate::store::schema::{APPLICATION, MIGRATIONS, SCAN_FORM, known_version};
-use crate::store::{Batch, Error, Kept, KeptScan, Location};
+use crate::store::{Batch, Error, Heard, Kept, KeptScan, Location};
 use crate::wire;
 
 /// How long the changes of a finding are kept.
@@ -155,7 +156,22 @@ impl Database {
             kept.scans.push(KeptScan {
                 node: row.get(0)?,
                 received: wire::at(row.get(1)?),
-                bytes: row.get(2)?,
+                bytes: row.get::<_, Vec<u8>>(2)?.into(),
+            });
+        }
+        let mut heard = self
+            .connection
+            .prepare("SELECT node, received_ns, instance, sequence FROM heard ORDER BY node")?;
+        let mut rows = heard.query([])?;
+        while let Some(row) = rows.next()? {
+            kept.heard.push(Heard {
+                node: row.get(0)?,
+                received: wire::at(row.get(1)?),
+                origin: Origin {
+                    instance: row.get(2)?,
+                    // Written as the same 64 bits.
+                    sequence: row.get::<_, i64>(3)?.cast_unsigned(),
+                },
             });
         }
         Ok(kept)
@@ -181,19 +197,7 @@ impl Database {
                 written += 1;
                 write_change(&transaction, batch, change)?;
             }
-            if let Some(scan) = &batch.scan {
-                transaction
-                    .prepare_cached(
-                        "INSERT OR REPLACE INTO scans (node, received_ns, form, scan)
-                         VALUES (?1, ?2, ?3, ?4)",
-                    )?
-                    .execute(params![
-                        scan.node,
-                        wire::at_ns(scan.received),
-                        SCAN_FORM,
-                        scan.bytes
-                    ])?;
-            }
+            write_node(&transaction, batch)?;
             if prune {
                 forget_old(&transaction, batch.at)?;
             }
@@ -257,6 +261,48 @@ fn write_change(connection: &Connection, batch: &Batch, change: &Change) -> rusq
     Ok(())
 }
 
+/// What is kept of the source itself.
+fn write_node(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
+    if let Some(heard) = &batch.heard {
+        connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO heard (node, received_ns, instance, sequence)
+                 VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![
+                heard.node,
+                wire::at_ns(heard.received),
+                heard.origin.instance,
+                heard.origin.sequence.cast_signed()
+            ])?;
+    }
+    if let Some(scan) = &batch.scan {
+        connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO scans (node, received_ns, form, scan)
+                 VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![
+                scan.node,
+                wire::at_ns(scan.received),
+                SCAN_FORM,
+                &scan.bytes[..]
+            ])?;
+    }
+    if batch.gone {
+        for table in [
+            "findings WHERE source",
+            "scans WHERE node",
+            "heard WHERE node",
+        ] {
+            connection
+                .prepare_cached(&format!("DELETE FROM {table} = ?1"))?
+                .execute([&batch.source])?;
+        }
+    }
+    Ok(())
+}
+
 /// Whether a change belongs to the past that is kept: steps of what has been open at some time.
 fn is_told(change: &Change) -> bool {
     change.finding.opened.is_some() && change.kind != ChangeKind::Refreshed
@@ -288,102 +334,4 @@ fn refused(path: &Path, source: rusqlite::Error) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::finding::{Code, Key, Object, Problem, Severity, State, Subject};
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    fn finding(number: usize) -> Finding {
-        Finding {
-            key: Key {
-                code: Code(format!("Sick{number}")),
-                subject: Subject {
-                    object: Object::Driver("d".into()),
-                    node: None,
-                },
-            },
-            severity: Severity::Info,
-            stage: None,
-            state: State::Open,
-            first_seen: at(0),
-            opened: Some(at(0)),
-            last_confirmed: at(0),
-            flaps: 0,
-            problem: Problem::new("x".repeat(1000)),
-        }
-    }
-
-    fn opened(second: i64, numbers: std::ops::Range<usize>) -> Batch {
-        Batch {
-            source: "n".to_owned(),
-            at: at(second),
-            changes: numbers
-                .map(|number| Change {
-                    kind: ChangeKind::Opened,
-                    finding: finding(number),
-                })
-                .collect(),
-            whole: None,
-            scan: None,
-        }
-    }
-
-    fn count(database: &Database, table: &str) -> i32 {
-        database
-            .ask(&format!("SELECT count(*) FROM {table}"))
-            .unwrap()
-    }
-
-    #[test]
-    fn a_full_disk_loses_the_group_and_takes_the_whole_later() {
-        let mut database = Database::open(&Location::Memory).unwrap();
-        database.write(&[opened(0, 0..2)]).unwrap();
-        database.pragma("max_page_count", "20").unwrap();
-        let error = database.write(&[opened(1, 2..200)]).unwrap_err();
-        assert_eq!(error.sqlite_error_code(), Some(ErrorCode::DiskFull));
-        assert_eq!(count(&database, "findings"), 2);
-
-        database.pragma("max_page_count", "10000").unwrap();
-        let whole = Batch {
-            whole: Some((100..150).map(finding).collect()),
-            ..opened(2, 0..0)
-        };
-        database.write(&[whole]).unwrap();
-        assert_eq!(count(&database, "findings"), 50);
-        assert_eq!(database.kept().unwrap().findings["n"].len(), 50);
-    }
-
-    #[test]
-    fn the_past_is_forgotten_after_its_time() {
-        let mut database = Database::open(&Location::Memory).unwrap();
-        database.write(&[opened(0, 0..10)]).unwrap();
-        let later = RETENTION.as_secs() + 1;
-        // Old changes are looked for once in a thousand.
-        database.write(&[opened(later, 0..1000)]).unwrap();
-        assert_eq!(count(&database, "changes"), 1010);
-        database.write(&[opened(later, 0..1)]).unwrap();
-        assert_eq!(count(&database, "changes"), 1001);
-    }
-
-    #[test]
-    fn a_scan_of_a_form_that_is_no_longer_read_is_dropped() {
-        let mut database = Database::open(&Location::Memory).unwrap();
-        let scan = KeptScan {
-            node: "n".to_owned(),
-            received: at(0),
-            bytes: vec![1],
-        };
-        let batch = Batch {
-            scan: Some(scan),
-            ..opened(0, 0..0)
-        };
-        database.write(&[batch]).unwrap();
-        let connection = &database.connection;
-        connection.execute("UPDATE scans SET form = 0", []).unwrap();
-        database.prepare().unwrap();
-        assert_eq!(count(&database, "scans"), 0);
-    }
-}
+mod tests;

@@ -25,7 +25,7 @@ impl From<Severity> for v1::Severity {
 
 /// The severity of this number; `None` where nothing was said. One that this version does not
 /// know is a warning: neither hidden nor an alarm.
-fn to_severity(number: i32) -> Option<Severity> {
+pub(super) fn to_severity(number: i32) -> Option<Severity> {
     match v1::Severity::try_from(number) {
         Ok(v1::Severity::Unspecified) => None,
         Ok(v1::Severity::Info) => Some(Severity::Info),

@@ -16,6 +16,7 @@ mod objects;
 mod reply;
 mod state;
 mod value;
+mod weight;
 
 #[cfg(test)]
 pub(crate) mod strategies;
@@ -27,7 +28,8 @@ use crate::model::scan::{Origin, Scan};
 use crate::proto::v1;
 use crate::wire::value::{all, duration, milliseconds, name, required, word};
 
-pub use crate::wire::reply::{at, at_ns};
+pub use crate::wire::reply::{at, at_ns, least_severity};
+pub use crate::wire::weight::weigh_scan;
 
 /// What could not be taken from the wire.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +47,12 @@ pub enum WireError {
         field: String,
         /// The word.
         word: String,
+    },
+    /// It would take more room than any node needs.
+    #[error("the scan would take more than {limit} MiB once it is decoded")]
+    TooLarge {
+        /// How much is taken.
+        limit: usize,
     },
     /// The bytes are no such message.
     #[error("not a message of csidoctor.v1")]
@@ -68,7 +76,7 @@ impl WireError {
                 field: format!("{outer}.{field}"),
                 word,
             },
-            other @ Self::Undecodable(_) => other,
+            other @ (Self::Undecodable(_) | Self::TooLarge { .. }) => other,
         }
     }
 }

@@ -2,11 +2,13 @@
 
 use jiff::Timestamp;
 
-use crate::model::finding::Code;
-use crate::model::view::{NodeStatus, NodeView, NodeVolume, RuleCount, Summary};
+use crate::model::driver::Driver;
+use crate::model::finding::{Code, Severity};
+use crate::model::view::{NodeStatus, NodeView, NodeVolume, RuleCount, Story, Summary};
 use crate::model::volume::Volume;
 use crate::proto::v1;
 use crate::wire::WireError;
+use crate::wire::finding::to_severity;
 use crate::wire::value::{all, gaps, name, nanoseconds, optional, required, text, timestamp, word};
 
 impl From<NodeStatus> for v1::Node {
@@ -49,6 +51,32 @@ impl v1::NodeVolume {
             volume: Some(volume.into()),
         }
     }
+}
+
+impl v1::NodeDriver {
+    /// This driver of this node.
+    pub fn of(node: &NodeView, driver: &Driver) -> Self {
+        Self {
+            node: node.name.to_string(),
+            silent: node.silent,
+            driver: Some(driver.into()),
+        }
+    }
+}
+
+impl From<&Story> for v1::StoryKey {
+    fn from(story: &Story) -> Self {
+        let key = &story.finding.key;
+        Self {
+            code: key.code.to_string(),
+            object: Some((&key.subject.object).into()),
+        }
+    }
+}
+
+/// The least severity that is asked for; `None` for all.
+pub fn least_severity(number: i32) -> Option<Severity> {
+    to_severity(number)
 }
 
 impl TryFrom<v1::NodeVolume> for NodeVolume {

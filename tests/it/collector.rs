@@ -1,142 +1,22 @@
 //! A real collector on the loopback, real clients: what is reported settles, opens, is over.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use csi_doctor::collector::{Config, serve};
-use csi_doctor::grpc::client::{Collector, FindingFilter, Reader, Reporter, VolumeFilter};
-use csi_doctor::model::finding::{Object, Problem, RuleVerdicts, Severity, State, Subject};
+use csi_doctor::collector::Config;
+use csi_doctor::grpc::client::{FindingFilter, VolumeFilter};
+use csi_doctor::model::finding::{Object, State, Subject};
 use csi_doctor::model::sample;
-use csi_doctor::model::scan::{Origin, Scan};
 use csi_doctor::model::view::Story;
 use csi_doctor::proto::v1;
 use csi_doctor::store::Location;
 use csi_doctor::wire::encode_scan;
-use jiff::{SignedDuration, Timestamp};
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-const HOUR: Duration = Duration::from_hours(1);
-
-/// A collector that runs.
-struct Running {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<anyhow::Result<()>>,
-}
-
-impl Running {
-    async fn start(config: Config) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(serve(listener, config, async {
-            let _ = stopped.await;
-        }));
-        Self {
-            address,
-            stop,
-            task,
-        }
-    }
-
-    fn clients(&self) -> (Reporter, Reader) {
-        let collector = Collector::at(&self.address.to_string()).unwrap();
-        (collector.reporter(), collector.reader())
-    }
-
-    async fn channel(&self) -> Channel {
-        let address = format!("http://{}", self.address);
-        Channel::from_shared(address)
-            .unwrap()
-            .connect()
-            .await
-            .unwrap()
-    }
-
-    async fn stop(self) {
-        self.stop.send(()).unwrap();
-        self.task.await.unwrap().unwrap();
-    }
-}
-
-fn at_once() -> Config {
-    Config {
-        publish_every: Duration::from_millis(1),
-        ..Config::default()
-    }
-}
-
-/// The healthy node, in whose first volume something may be wrong.
-fn scan(sequence: u64, problem: Option<Problem>) -> Scan {
-    let mut facts = sample::node();
-    facts.observed_at = Timestamp::now();
-    let subject = facts.volumes.items[0].subject(&facts.node);
-    Scan {
-        origin: Origin {
-            instance: "life-1".into(),
-            sequence,
-        },
-        version: "0.1.0".into(),
-        interval: HOUR,
-        took: Duration::ZERO,
-        verdicts: vec![RuleVerdicts {
-            code: "Sick".into(),
-            severity: Severity::Critical,
-            stage: None,
-            grace: HOUR,
-            ok: u32::from(problem.is_none()),
-            problems: problem
-                .into_iter()
-                .map(|problem| (subject.clone(), problem))
-                .collect(),
-            unknowns: Vec::new(),
-            gaps: Vec::new(),
-        }],
-        facts,
-    }
-}
-
-/// A problem within its grace.
-fn young() -> Problem {
-    Problem::new("It is sick.")
-}
-
-/// A problem past its grace.
-fn old() -> Problem {
-    let since = Timestamp::now() - SignedDuration::from_hours(2);
-    Problem::new("It is sick.").since(Some(since))
-}
-
-/// Asks until the stories are as they should be.
-async fn until(reader: &mut Reader, what: &str, are: impl Fn(&[Story]) -> bool) -> Vec<Story> {
-    let asking = async {
-        loop {
-            let listed = reader.findings(&FindingFilter::default()).await.unwrap();
-            if are(&listed.items) {
-                return listed.items;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), asking)
-        .await
-        .unwrap_or_else(|_| panic!("the findings never were {what}"))
-}
-
-async fn until_state(reader: &mut Reader, state: &str) -> Story {
-    until(reader, state, |stories| {
-        stories.len() == 1 && stories[0].finding.state.as_str() == state
-    })
-    .await
-    .remove(0)
-}
+use crate::support::running::{Running, at_once, old, scan, until, until_state, young};
 
 #[tokio::test]
 async fn a_problem_settles_opens_and_is_over() {
@@ -226,8 +106,16 @@ async fn a_silent_node_is_unconfirmed_until_it_is_heard() {
     let (_, summary) = reader.summary().await.unwrap();
     assert_eq!(summary.nodes_silent, ["node-1".into()]);
 
+    let settling = |story: &Story| story.finding.key.code.0 == "NodeSilent" && !story.counts();
+    until(&mut reader, "told as silent", |stories| {
+        stories.iter().any(settling)
+    })
+    .await;
+
     reporter.report(&scan(2, Some(old()))).await.unwrap();
     until_state(&mut reader, "open").await;
+    let one = |stories: &[Story]| stories.len() == 1;
+    until(&mut reader, "told as heard", one).await;
     running.stop().await;
 }
 

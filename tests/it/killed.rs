@@ -27,7 +27,13 @@ struct Process {
 impl Process {
     fn start(store: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_csi-doctor-collector"))
-            .args(["--listen", "127.0.0.1:0", "--store"])
+            .args([
+                "--listen",
+                "127.0.0.1:0",
+                "--reports-per-minute",
+                "1000000",
+                "--store",
+            ])
             .arg(store)
             .stdout(Stdio::piped())
             .spawn()

@@ -6,6 +6,7 @@
 )]
 
 mod agent;
+mod api;
 mod causes;
 mod cli;
 mod collector;

@@ -43,15 +43,13 @@ fn changes(history: &mut History, sick: bool) -> Vec<Change> {
 
 fn batch(changes: Vec<Change>) -> Batch {
     Batch {
-        source: "n".into(),
-        at: noon(),
         changes,
-        whole: None,
         scan: Some(KeptScan {
             node: "n".into(),
             received: noon(),
-            bytes: vec![1, 2, 3],
+            bytes: vec![1, 2, 3].into(),
         }),
+        ..Batch::of("n", noon())
     }
 }
 
@@ -77,7 +75,7 @@ async fn what_is_written_is_there_again() {
     let (store, kept, writer) = Store::open(&location).unwrap();
     let findings: Vec<_> = history.findings().cloned().collect();
     assert_eq!(kept.findings["n"], findings);
-    assert_eq!(kept.scans[0].bytes, [1, 2, 3]);
+    assert_eq!(kept.scans[0].bytes[..], [1, 2, 3]);
     let pending = store.submit(batch(changes(&mut history, false)));
     pending.written().await.unwrap();
     drop(store);
@@ -170,7 +168,7 @@ fn a_later_form_is_refused() {
     fs::write(&path, &bytes).unwrap();
     assert_eq!(
         refusal(&path),
-        "the store FILE was written by a later csi-doctor (version 99 of its form, known is 1) \
+        "the store FILE was written by a later csi-doctor (version 99 of its form, known is 2) \
          and is left as it is: run that version, or name another file with --store"
     );
     assert_eq!(fs::read(&path).unwrap(), bytes);

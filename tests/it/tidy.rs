@@ -320,6 +320,7 @@ fn codes_are_never_renamed_or_reused() {
         MountUnresponsive
         NodeExpansionFailed
         NodeExpansionPending
+        NodeSilent
         ResizerMissing
         StaleMount
         UnexpectedReadOnly
