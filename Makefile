@@ -1,6 +1,6 @@
 # Thin targets: what they run is what CI runs.
 
-.PHONY: bench fuzz test-node check fmt clippy test doc deny bless scan dev demo
+.PHONY: check fmt clippy test doc test-node e2e bench fuzz deny bless scan dev demo
 
 check: fmt clippy test doc
 
@@ -9,12 +9,18 @@ fmt:
 
 clippy:
 	cargo clippy --all-targets --locked -- -D warnings
+	cargo clippy --test e2e --locked -- -D warnings
 
 test:
 	cargo test --locked
 
 doc:
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --locked
+
+# A real control plane on the loopback, and deploy/ applied to it. CHAPTERS="rights answers" runs some only.
+e2e:
+	tests/cluster/build.sh
+	cargo test --locked --test e2e -- $(CHAPTERS)
 
 # Licences and sources; the advisory database needs the network and is no part of it.
 deny:

@@ -222,7 +222,7 @@ fn cpu() -> Duration {
 
 /// What mounting costs whoever mounts while the agent runs beside.
 fn storm(runtime: &tokio::runtime::Runtime) -> bool {
-    let node = Node::new(5000);
+    let _node = Node::new(5000);
     let operations = || {
         let place = Path::new(BASE).join("storm");
         std::fs::create_dir_all(&place).unwrap();

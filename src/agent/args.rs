@@ -44,8 +44,12 @@ pub(super) struct NodeArgs {
     #[arg(long, env = "CSI_DOCTOR_KUBELET_DIR")]
     pub(super) kubelet_dir: Option<PathBuf>,
 
-    /// A directory of Kubernetes objects as YAML or JSON, in place of the API server. Without it
-    /// only what lies on the node is known.
+    /// A kubeconfig whose current context names the API server. Without it and outside of a pod only
+    /// what lies on the node is known.
+    #[arg(long, env = "CSI_DOCTOR_KUBECONFIG", conflicts_with = "manifests")]
+    pub(super) kubeconfig: Option<PathBuf>,
+
+    /// A directory of Kubernetes objects as YAML or JSON, in place of the API server.
     #[arg(long, env = "CSI_DOCTOR_MANIFESTS")]
     pub(super) manifests: Option<PathBuf>,
 
@@ -64,7 +68,6 @@ impl From<&NodeArgs> for Settings {
             node: args.node_name.as_str().into(),
             host_root: args.host_root.clone(),
             kubelet: args.kubelet_dir.clone().map(HostPath::from),
-            manifests: args.manifests.clone(),
             probe_timeout: args.probe_timeout,
             thresholds: Thresholds {
                 nearly_full_percent: args.nearly_full_percent,

@@ -1,6 +1,7 @@
 //! The node agent: scans its node again and again and reports, or scans once and prints.
 
 mod args;
+pub mod objects;
 pub mod scan;
 
 use std::ffi::OsString;
@@ -15,6 +16,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::MissedTickBehavior;
 
 use crate::agent::args::{Cli, Command, Output, RunArgs, ScanArgs};
+use crate::agent::objects::Source;
 use crate::agent::scan::{Scanner, Settings};
 use crate::fold;
 use crate::grpc::client::{Collector, Reporter};
@@ -41,7 +43,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let outcome = program::block_on(async {
         match command {
             Command::Run(args) => run(args).await.map(|()| ExitCode::SUCCESS),
-            Command::Scan(args) => Ok(scan_once(&args).await),
+            Command::Scan(args) => scan_once(&args).await,
         }
     });
     program::exit("csi-doctor-agent", outcome)
@@ -55,7 +57,11 @@ async fn run(args: RunArgs) -> anyhow::Result<()> {
         .reporter();
     let (newest, unsent) = watch::channel(None);
     let reporting = tokio::spawn(report(reporter, unsent));
-    let mut scanner = Scanner::new(Settings::from(&args.node));
+    let objects = Source::open(&args.node).await?;
+    if matches!(objects, Source::Nowhere) {
+        tracing::warn!("no source of Kubernetes objects: only what lies on the node will be known");
+    }
+    let mut scanner = Scanner::new(Settings::from(&args.node), objects);
     let woken = Arc::new(Notify::new());
     let waker = Arc::clone(&woken);
     if let Err(gap) = scanner.watch(move || waker.notify_one()) {
@@ -115,10 +121,10 @@ async fn report(mut reporter: Reporter, mut unsent: watch::Receiver<Option<Arc<S
 }
 
 /// Scans once and prints it, as the collector would show it after one report.
-async fn scan_once(args: &ScanArgs) -> ExitCode {
-    let scan = Scanner::new(Settings::from(&args.node))
-        .scan(Duration::from_secs(30))
-        .await;
+async fn scan_once(args: &ScanArgs) -> anyhow::Result<ExitCode> {
+    let objects = Source::open(&args.node).await?;
+    let mut scanner = Scanner::new(Settings::from(&args.node), objects);
+    let scan = scanner.scan(Duration::from_secs(30)).await;
     let facts = render::facts::facts(&scan.facts);
     let view = view_of(scan);
     let text = match args.output {
@@ -138,11 +144,11 @@ async fn scan_once(args: &ScanArgs) -> ExitCode {
         Output::Json => render::json::findings(view.at, &view.stories),
     };
     program::print(&text);
-    if view.stories.is_empty() {
+    Ok(if view.stories.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(1)
-    }
+    })
 }
 
 /// What one scan alone shows: the same life and the same folding as in the collector, begun anew.

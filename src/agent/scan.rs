@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use jiff::Timestamp;
 
+use crate::agent::objects::{self, Source};
 use crate::csi::plugins::Plugins;
 use crate::join;
-use crate::kubernetes::manifests::Directory;
 use crate::model::facts::{NodeFacts, Thresholds};
 use crate::model::mount::Mount;
 use crate::model::names::{DriverName, HostPath, NodeName, Uid, VolumeHandle};
@@ -43,8 +43,6 @@ pub struct Settings {
     pub host_root: PathBuf,
     /// The kubelet's root; found by itself when left out.
     pub kubelet: Option<HostPath>,
-    /// A directory of Kubernetes' objects.
-    pub manifests: Option<PathBuf>,
     /// How long a filesystem or a plugin may take to answer.
     pub probe_timeout: Duration,
     /// What the operator set.
@@ -57,7 +55,7 @@ pub struct Scanner {
     host_root: PathBuf,
     kubelet: HostPath,
     thresholds: Thresholds,
-    manifests: Option<Directory>,
+    objects: Source,
     prober: Arc<Prober>,
     kernel: Option<Kernel>,
     patience: Duration,
@@ -84,12 +82,11 @@ struct Kept {
 
 impl Scanner {
     /// A scanner of this node; every round of it is a whole one.
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: Settings, objects: Source) -> Self {
         let Settings {
             node,
             host_root,
             kubelet,
-            manifests,
             probe_timeout,
             thresholds,
         } = settings;
@@ -98,7 +95,7 @@ impl Scanner {
             node,
             kubelet: kubelet.unwrap_or_else(|| root::discover_root(&host_root)),
             thresholds,
-            manifests: manifests.map(Directory::new),
+            objects,
             prober: Arc::new(prober),
             kernel: Some(Kernel::new(host_root.clone(), probe_timeout)),
             patience: probe_timeout,
@@ -177,8 +174,11 @@ impl Scanner {
     async fn see(&mut self, whole: bool) -> (Kept, bool) {
         let observed_at = Timestamp::now();
         let changes = self.watch.as_ref().map(Watch::changes);
-        let objects = self.objects();
-        let plugins = self.plugins.identify(&self.kubelet).await;
+        let objects = self.objects.read(self.patience);
+        let plugins = self.plugins.identify(&self.kubelet);
+        let (objects, plugins) = tokio::join!(objects, plugins);
+        let known = self.kept.as_ref().map(|kept| &kept.seen.objects);
+        let objects = objects.filter(|objects| Some(objects) != known);
         let silent = |kept: &Kept| changes == Some(kept.changes) && kept.rounds < SAFETY_EVERY;
         let reused = self.kept.take().map(|kept| (!whole && silent(&kept), kept));
         let (mut seen, fresh, failing) = match reused {
@@ -217,7 +217,7 @@ impl Scanner {
                 (seen, None, kept.failing)
             }
             None => {
-                let unasked = Objects::unknown(&no_source());
+                let unasked = objects::nothing();
                 let (kubelet, containers) = self.look_around(objects.as_ref().unwrap_or(&unasked));
                 let seen = Seen {
                     node: self.node.clone(),
@@ -246,14 +246,6 @@ impl Scanner {
             failing,
         };
         (kept, fresh.is_none())
-    }
-
-    /// The objects, where they are other ones than in the last round.
-    fn objects(&mut self) -> Option<Objects> {
-        match &mut self.manifests {
-            Some(directory) => directory.read_if_changed(),
-            None => None,
-        }
     }
 
     fn look_around(&self, objects: &Objects) -> (KubeletDir, Observed<Vec<ContainerSeen>>) {
@@ -365,13 +357,6 @@ impl Scanner {
             (_, Observed::Unknown(gap)) => Observed::Unknown(gap.clone()),
         }
     }
-}
-
-fn no_source() -> Gap {
-    Gap::new(
-        Why::NotAsked,
-        "no source of Kubernetes objects is configured",
-    )
 }
 
 /// The mounts of a volume in pods that may be touched: a look must not be why an unmount finds it busy.

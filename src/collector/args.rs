@@ -13,8 +13,13 @@ use crate::store::Location;
 #[command(name = "csi-doctor-collector", version)]
 pub(super) struct Args {
     /// Where agents report and people ask: an address of the loopback and a port
-    #[arg(long, env = "CSI_DOCTOR_LISTEN", default_value = "127.0.0.1:9470", value_parser = loopback)]
-    pub(super) listen: SocketAddr,
+    #[arg(long, env = "CSI_DOCTOR_LISTEN", default_value = "127.0.0.1:9470", value_parser = address)]
+    listen: SocketAddr,
+
+    /// Take an address that can be reached from elsewhere, without TLS and without identity: who
+    /// reaches it can report and read
+    #[arg(long, env = "CSI_DOCTOR_INSECURE_LISTEN")]
+    insecure_listen: bool,
 
     /// Where findings are kept: "memory", or a file
     #[arg(
@@ -46,19 +51,22 @@ pub(super) struct Args {
     pub(super) log_format: LogFormat,
 }
 
-fn loopback(word: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr = word
-        .parse()
-        .map_err(|_| "not an address and a port, as 127.0.0.1:9470".to_owned())?;
-    if address.ip().is_loopback() {
-        Ok(address)
-    } else {
-        Err(format!(
-            "{} can be reached from elsewhere, and TLS and identity do not exist yet: \
-             only an address of the loopback is taken, as 127.0.0.1:9470",
-            address.ip()
-        ))
+impl Args {
+    /// Where to listen: on the loopback, or where it was said by name that anybody may come.
+    pub(super) fn listen(&self) -> anyhow::Result<SocketAddr> {
+        anyhow::ensure!(
+            self.insecure_listen || self.listen.ip().is_loopback(),
+            "--listen: {} can be reached from elsewhere, and TLS and identity do not exist yet: \
+             only an address of the loopback is taken, as 127.0.0.1:9470, unless --insecure-listen is given",
+            self.listen.ip()
+        );
+        Ok(self.listen)
     }
+}
+
+fn address(word: &str) -> Result<SocketAddr, String> {
+    word.parse()
+        .map_err(|_| "not an address and a port, as 127.0.0.1:9470".to_owned())
 }
 
 /// A duration as people and Kubernetes write it: `30s`, `24h`.
@@ -88,12 +96,18 @@ mod tests {
 
     #[test]
     fn only_the_loopback_is_listened_on() {
-        assert!(
-            refusal(&["--listen", "0.0.0.0:9470"]).contains("TLS and identity do not exist yet")
-        );
         assert!(refusal(&["--listen", "here"]).contains("not an address and a port"));
-        let args = Args::try_parse_from(["x", "--listen", "[::1]:0"]).unwrap();
-        assert_eq!(args.listen.to_string(), "[::1]:0");
+        let listen = |arguments: &[&str]| {
+            let arguments = ["csi-doctor-collector", "--listen"].iter().chain(arguments);
+            let listen = Args::try_parse_from(arguments).unwrap().listen();
+            listen.map_or_else(|error| error.to_string(), |address| address.to_string())
+        };
+        assert!(listen(&["0.0.0.0:9470"]).contains("TLS and identity do not exist yet"));
+        assert_eq!(listen(&["[::1]:0"]), "[::1]:0");
+        assert_eq!(
+            listen(&["0.0.0.0:9470", "--insecure-listen"]),
+            "0.0.0.0:9470"
+        );
     }
 
     #[test]

@@ -104,9 +104,10 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
 
 async fn run(args: Args) -> anyhow::Result<()> {
     let shutdown = runtime::shutdown().context("waiting for signals")?;
-    let listener = TcpListener::bind(args.listen)
+    let listen = args.listen()?;
+    let listener = TcpListener::bind(listen)
         .await
-        .with_context(|| format!("listening on {}", args.listen))?;
+        .with_context(|| format!("listening on {listen}"))?;
     let config = Config {
         store: args.store,
         grace_scale: args.grace_scale,
@@ -135,10 +136,9 @@ pub async fn serve(
     };
     let accept = Arc::new(Accept::new(settings, store, kept));
     let (views, view) = watch::channel(Arc::new(accept.view(Moment::now())));
-    tracing::info!(
-        %address,
-        store = %config.store,
-        "listening, without TLS and without identity: whoever reaches this address can report and read"
+    tracing::info!(%address, store = %config.store, "listening");
+    tracing::warn!(
+        "there is neither TLS nor identity: whoever reaches this address can report and read"
     );
 
     let (health_reporter, health) = tonic_health::server::health_reporter();

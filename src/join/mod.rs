@@ -13,6 +13,7 @@ mod expansion;
 mod index;
 mod leftovers;
 mod paths;
+mod stale;
 mod volumes;
 
 pub use answers::answer;
@@ -24,11 +25,20 @@ use crate::model::seen::Seen;
 
 /// The facts of a node before any volume was touched.
 pub fn join(seen: &Seen) -> NodeFacts {
-    let volumes = volumes::join(seen);
+    let mut volumes = volumes::join(seen);
+    for volume in &mut volumes.items {
+        stale::take_back(volume, &seen.objects.stale);
+    }
     let drivers = drivers::join(seen, &volumes.items);
     let leftovers = leftovers::join(seen, &volumes.items);
     let uncovered = leftovers::uncovered(seen);
-    let gaps = seen.table.gaps.clone();
+    let mut gaps = seen.table.gaps.clone();
+    // These hide no volume, but what is said of one.
+    let objects = &seen.objects;
+    let details = missing(&objects.attachments)
+        .chain(missing(&objects.classes))
+        .chain(missing(&objects.events));
+    add_new(&mut gaps, details.cloned());
     NodeFacts {
         node: seen.node.clone(),
         observed_at: seen.observed_at,

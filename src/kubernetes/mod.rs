@@ -1,9 +1,17 @@
-//! Kubernetes' objects, from a directory of manifests.
+//! Kubernetes' objects: from the API server, or from a directory of manifests.
 //!
-//! It gives whatever objects it is given, for all nodes; which of them matter where is decided when
-//! they are joined. It knows neither mounts nor plugins.
+//! It gives whatever objects it is given, for all nodes or for one; which of them matter where is
+//! decided when they are joined. It knows neither mounts nor plugins.
 
+mod cache;
+pub mod client;
 pub mod convert;
+mod failure;
+mod index;
+mod kept;
 pub mod manifests;
+pub mod node;
 pub mod parse;
+mod patience;
 pub mod quantity;
+mod watch;

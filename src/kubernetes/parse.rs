@@ -10,7 +10,7 @@ use serde_json::Value;
 use serde_saphyr::{DeserializeError as YamlError, UserMessageFormatter};
 
 use crate::model::objects::{
-    Attachment, Claim, Class, CsiNode, Event, Objects, PersistentVolume, Pod,
+    Attachment, Claim, Class, CsiNode, Event, Objects, PersistentVolume, Pod, Stale,
 };
 use crate::model::observed::{Gap, Listing, Why};
 
@@ -132,6 +132,7 @@ impl Parsed {
                 items: self.events.into_values().flatten().collect(),
                 gaps: self.gaps.remove(&Kind::Event).unwrap_or_default(),
             },
+            stale: Stale::default(),
         }
     }
 

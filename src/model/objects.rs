@@ -27,6 +27,22 @@ pub struct Objects {
     pub classes: Listing<Class>,
     /// Events about claims, volumes and pods.
     pub events: Listing<Event>,
+    /// Which of these may have changed since they were read.
+    pub stale: Stale,
+}
+
+/// Why objects may not be any more what they are here: they are as they were when the API server was
+/// heard last. They still say which volumes there are, and nothing is judged by what changes in them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stale {
+    /// The pods.
+    pub pods: Option<Gap>,
+    /// The claims.
+    pub claims: Option<Gap>,
+    /// The PersistentVolumes.
+    pub volumes: Option<Gap>,
+    /// The VolumeAttachments.
+    pub attachments: Option<Gap>,
 }
 
 impl Objects {
@@ -40,6 +56,7 @@ impl Objects {
             csi_nodes: Listing::unknown(gap.clone()),
             classes: Listing::unknown(gap.clone()),
             events: Listing::unknown(gap.clone()),
+            stale: Stale::default(),
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod agent;
 mod api;
+mod apiserver;
 mod causes;
 mod cli;
 mod collector;

@@ -62,7 +62,7 @@ const IMPURE: &[&str] = &[
 ];
 
 /// A file whose lines above its tests grow beyond this needs to be two.
-const LONGEST_FILE: usize = 440;
+const LONGEST_FILE: usize = 450;
 
 /// The headings of every page of the handbook, in order.
 const HEADINGS: &[&str] = &[

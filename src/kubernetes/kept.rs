@@ -1,0 +1,206 @@
+//! One object as the API server sends it, turned into ours on arrival.
+//!
+//! Kubernetes' full types live only while an object is read: what is kept is the model's, a
+//! fortieth of their size. An object that cannot be read is a value too, so that it is one gap and
+//! not the end of its list. The same conversions serve the manifests directory.
+
+use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::api::storage::v1 as storage;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
+use kube::Resource;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use crate::model::objects::{Attachment, Claim, Class, CsiNode, Event, PersistentVolume, Pod};
+
+use super::convert;
+
+/// A kind of objects that is kept: what it is in Kubernetes, and how it becomes ours.
+pub(super) trait Kept: Clone + Send + Sync + 'static {
+    /// Kubernetes' type.
+    type Foreign: Resource<DynamicType = ()> + DeserializeOwned;
+
+    /// The conversion.
+    fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error>;
+
+    /// Whether nothing is under way that would change it soon.
+    fn is_settled(&self) -> bool {
+        true
+    }
+
+    /// The kind, for a person.
+    fn kind() -> String {
+        Self::Foreign::kind(&()).into_owned()
+    }
+
+    /// The resource as a rule of a role names it: `volumeattachments.storage.k8s.io`.
+    fn resource() -> String {
+        let plural = Self::Foreign::plural(&());
+        match Self::Foreign::group(&()).as_ref() {
+            "" => plural.into_owned(),
+            group => format!("{plural}.{group}"),
+        }
+    }
+
+    /// Where the API server has it.
+    fn path(namespace: &str) -> String {
+        let namespace = (!namespace.is_empty()).then_some(namespace);
+        Self::Foreign::url_path(&(), namespace)
+    }
+}
+
+impl Kept for Pod {
+    type Foreign = core::Pod;
+
+    fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
+        convert::pod(foreign)
+    }
+}
+
+impl Kept for Claim {
+    type Foreign = core::PersistentVolumeClaim;
+
+    fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
+        convert::claim(foreign)
+    }
+
+    fn is_settled(&self) -> bool {
+        self.bound
+            && self.resize_status.is_none()
+            && self.conditions.is_empty()
+            && self.request <= self.capacity
+    }
+}
+
+impl Kept for PersistentVolume {
+    type Foreign = core::PersistentVolume;
+
+    fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
+        convert::persistent_volume(foreign)
+    }
+}
+
+impl Kept for Attachment {
+    type Foreign = storage::VolumeAttachment;
+
+    fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
+        convert::attachment(foreign)
+    }
+
+    fn is_settled(&self) -> bool {
+        self.attached && self.error.is_none()
+    }
+}
+
+impl Kept for CsiNode {
+    type Foreign = storage::CSINode;
+
+    fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
+        convert::csi_node(foreign)
+    }
+}
+
+impl Kept for Class {
+    type Foreign = storage::StorageClass;
+
+    fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
+        convert::class(foreign)
+    }
+}
+
+/// What was said of an object: events come as they please, so that there is always more to hear.
+#[derive(Debug, Clone)]
+pub(super) struct Said(pub(super) Vec<Event>);
+
+impl Kept for Said {
+    type Foreign = core::Event;
+
+    fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
+        Ok(Self(convert::event(foreign)?.into_iter().collect()))
+    }
+
+    fn is_settled(&self) -> bool {
+        false
+    }
+}
+
+/// One page of a list.
+#[derive(Deserialize)]
+#[serde(bound = "M: Kept")]
+pub(super) struct Page<M> {
+    pub(super) metadata: ListMeta,
+    pub(super) items: Option<Vec<Arrived<M>>>,
+}
+
+/// Namespace and name; the namespace is empty for what has none.
+pub(super) type Key = (String, String);
+
+/// An object that arrived.
+#[derive(Debug, Clone)]
+pub(super) struct Arrived<M> {
+    /// Which.
+    pub(super) key: Key,
+    /// Its `resourceVersion`.
+    pub(super) version: String,
+    /// The object, or what is wrong with it.
+    pub(super) object: Result<M, String>,
+}
+
+impl<'de, M: Kept> Deserialize<'de> for Arrived<M> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let text = |field: &str| {
+            let found = value.pointer(field).and_then(Value::as_str);
+            found.unwrap_or_default().to_owned()
+        };
+        let key = (text("/metadata/namespace"), text("/metadata/name"));
+        let version = text("/metadata/resourceVersion");
+        let object = serde_json::from_value(value)
+            .map_err(|error| error.to_string())
+            .and_then(|foreign| M::convert(foreign).map_err(|error| error.to_string()));
+        Ok(Self {
+            key,
+            version,
+            object,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_object_that_cannot_be_read_keeps_its_name() {
+        let arrived: Arrived<Claim> = serde_json::from_value(json!({
+            "metadata": {"namespace": "shop", "name": "orders", "resourceVersion": "7"},
+            "spec": {"resources": {"requests": {"storage": "much"}}},
+        }))
+        .unwrap();
+        assert_eq!(arrived.key, ("shop".to_owned(), "orders".to_owned()));
+        assert_eq!(arrived.version, "7");
+        assert!(
+            arrived
+                .object
+                .unwrap_err()
+                .contains("requests.storage is \"much\"")
+        );
+        let arrived: Arrived<Claim> =
+            serde_json::from_value(json!({"metadata": {"name": "x"}, "spec": 5})).unwrap();
+        assert!(arrived.object.is_err());
+    }
+
+    #[test]
+    fn resources_are_named_as_roles_name_them() {
+        assert_eq!(Claim::resource(), "persistentvolumeclaims");
+        assert_eq!(Attachment::resource(), "volumeattachments.storage.k8s.io");
+        assert_eq!(
+            Claim::path("shop"),
+            "/api/v1/namespaces/shop/persistentvolumeclaims"
+        );
+        assert_eq!(CsiNode::path(""), "/apis/storage.k8s.io/v1/csinodes");
+    }
+}

@@ -1,0 +1,61 @@
+//! A server that answers slowly: nothing opens or resolves because of it.
+
+use std::time::{Duration, Instant};
+
+use crate::cluster::Cluster;
+use crate::doctor::{collect, findings, kubeconfig, report};
+use crate::node::{Node, expansion_done, expansion_waits};
+use crate::proxy::Proxy;
+use crate::until;
+
+/// Each piece of an answer comes so late: longer than a scan waits.
+const DELAY: Duration = Duration::from_secs(7);
+
+/// For so long: longer than objects are taken to be fresh.
+const SLOW: Duration = Duration::from_secs(100);
+
+pub(super) fn a_slow_server_changes_nothing(cluster: &Cluster) {
+    let node = Node::make(cluster, "slow", 3);
+    expansion_waits(cluster, node.claim(1));
+    let proxy = Proxy::to(cluster.api_port());
+    let (_collector, port) = collect(cluster, "slow", "0");
+    let _agent = report(cluster, &node, &kubeconfig(cluster, proxy.port), port, "3s");
+    let waits = |[code, subject, _]: &[String; 3]| {
+        code == "NodeExpansionPending" && subject.contains(node.claim(1))
+    };
+    until("the expansion is found", Duration::from_mins(1), || {
+        findings(port).iter().any(waits).then_some(())
+    });
+    let before = keys(port);
+    proxy.delay(DELAY);
+    let begun = Instant::now();
+    while begun.elapsed() < SLOW {
+        assert_eq!(
+            keys(port),
+            before,
+            "after {:?} of slowness",
+            begun.elapsed()
+        );
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    proxy.delay(Duration::ZERO);
+    expansion_done(cluster, node.claim(1));
+    let begun = Instant::now();
+    until("all is current again", Duration::from_secs(40), || {
+        (!findings(port).iter().any(waits)).then_some(())
+    });
+    println!(
+        "   {} findings stayed for {} s; current {:.0} s after it",
+        before.len(),
+        SLOW.as_secs(),
+        begun.elapsed().as_secs_f64()
+    );
+}
+
+/// Findings without their states: what is unconfirmed has neither opened nor resolved.
+pub(super) fn keys(port: u16) -> Vec<[String; 2]> {
+    findings(port)
+        .into_iter()
+        .map(|[code, subject, _]| [code, subject])
+        .collect()
+}

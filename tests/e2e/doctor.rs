@@ -1,0 +1,163 @@
+//! Agent and collector as processes, with the tokens and capabilities that `deploy/` gives them, and the
+//! command line that asks.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::cluster::{Cluster, Process, free_ports};
+use crate::node::Node;
+use crate::until;
+
+const AGENT: &str = env!("CARGO_BIN_EXE_csi-doctor-agent");
+const COLLECTOR: &str = env!("CARGO_BIN_EXE_csi-doctor-collector");
+const COMMAND_LINE: &str = env!("CARGO_BIN_EXE_kubectl-csi_doctor");
+
+/// The kubeconfig of an agent: its service account's token, and nothing else.
+pub(crate) fn kubeconfig(cluster: &Cluster, port: u16) -> PathBuf {
+    let name = format!("agent-{port}");
+    let token = cluster.kubectl(&[
+        "create",
+        "token",
+        "csi-doctor-agent",
+        "-n",
+        "csi-doctor",
+        "--duration=2h",
+    ]);
+    let file = cluster.dir().join(format!("{name}.token"));
+    fs::write(&file, token.trim()).unwrap();
+    cluster.kubeconfig(&name, port, &file)
+}
+
+/// An agent's command with the capabilities of its container, where this test may take others away.
+fn agent(node: &Node) -> Command {
+    let limited = [
+        "--bounding-set=-all,+dac_read_search",
+        "--inh-caps=-all",
+        "true",
+    ];
+    let can_limit = Command::new("setpriv")
+        .args(limited)
+        .status()
+        .is_ok_and(|status| status.success());
+    let mut command = if can_limit {
+        let mut command = Command::new("setpriv");
+        command.args(&limited[..2]).arg(AGENT);
+        command
+    } else {
+        Command::new(AGENT)
+    };
+    command
+        .env("CSI_DOCTOR_NODE_NAME", &node.name)
+        .env("CSI_DOCTOR_HOST_ROOT", &node.host)
+        .env("CSI_DOCTOR_KUBELET_DIR", "/var/lib/kubelet");
+    command
+}
+
+/// One scan with these objects.
+pub(crate) fn scan(node: &Node, source: &[&str], output: &str) -> Output {
+    let output = agent(node)
+        .args(["scan", "--once", "--output", output])
+        .args(source)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.code().is_some_and(|code| code < 2),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
+
+/// An agent that reports to this collector.
+pub(crate) fn report(
+    cluster: &Cluster,
+    node: &Node,
+    kubeconfig: &Path,
+    collector: u16,
+    interval: &str,
+) -> Process {
+    let log = cluster.dir().join(format!("agent-{}.log", node.name));
+    let log = File::options().create(true).append(true).open(log).unwrap();
+    let child = agent(node)
+        .arg("run")
+        .arg(format!("--kubeconfig={}", kubeconfig.display()))
+        .arg(format!("--collector=127.0.0.1:{collector}"))
+        .arg(format!("--interval={interval}"))
+        .env("CSI_DOCTOR_LOG", "info,csi_doctor::kubernetes=debug")
+        .stdout(Stdio::from(log))
+        .spawn()
+        .unwrap();
+    Process::new("csi-doctor-agent", child)
+}
+
+/// A collector, and its port.
+pub(crate) fn collect(cluster: &Cluster, name: &str, grace_scale: &str) -> (Process, u16) {
+    let [port] = free_ports();
+    let log = File::create(cluster.dir().join(format!("collector-{name}.log"))).unwrap();
+    let child = Command::new(COLLECTOR)
+        .arg(format!("--listen=127.0.0.1:{port}"))
+        .arg(format!("--grace-scale={grace_scale}"))
+        .stdout(Stdio::from(log))
+        .spawn()
+        .unwrap();
+    (Process::new("csi-doctor-collector", child), port)
+}
+
+/// What the command line says as JSON; nothing while it cannot ask.
+pub(crate) fn ask(collector: u16, words: &[&str]) -> Option<Value> {
+    let output = Command::new(COMMAND_LINE)
+        .arg(format!("--collector=127.0.0.1:{collector}"))
+        .args(words)
+        .args(["-o", "json"])
+        .output()
+        .unwrap();
+    serde_json::from_slice(&output.stdout).ok()
+}
+
+/// What the command line prints for a person.
+pub(crate) fn tell(collector: u16, words: &[&str]) -> String {
+    let output = Command::new(COMMAND_LINE)
+        .arg(format!("--collector=127.0.0.1:{collector}"))
+        .args(words)
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Each finding's code, subject and state, in order.
+pub(crate) fn findings(collector: u16) -> Vec<[String; 3]> {
+    let answer = until("the collector answers", Duration::from_secs(10), || {
+        ask(collector, &["get", "findings", "-A"])
+    });
+    let items = answer["items"]
+        .as_array()
+        .or_else(|| answer["findings"].as_array());
+    let items = items
+        .unwrap_or_else(|| panic!("no findings in {answer}"))
+        .iter();
+    let mut findings: Vec<[String; 3]> = items
+        .map(|one| {
+            [
+                one["code"].as_str().unwrap_or_default().to_owned(),
+                one["subject"].to_string(),
+                one["state"].as_str().unwrap_or_default().to_owned(),
+            ]
+        })
+        .collect();
+    findings.sort();
+    findings
+}
+
+/// Resident memory, in KiB.
+pub(crate) fn resident(process: &Process) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap();
+    line.trim().trim_end_matches(" kB").trim().parse().unwrap()
+}

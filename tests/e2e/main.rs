@@ -1,0 +1,74 @@
+//! A real control plane, `deploy/` applied to it, and agent and collector with the tokens that it gives.
+//!
+//! No part of `cargo test`: it needs the programs of `tests/cluster/build.sh`. `make e2e` builds them
+//! and runs this. Each chapter prints what it measured; all run, and one that fails fails the whole.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a failed step is a failed test, and a test says what it saw"
+)]
+
+mod audit;
+mod chapters;
+mod cluster;
+mod doctor;
+mod node;
+mod proxy;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use cluster::Cluster;
+
+fn main() -> ExitCode {
+    // What cargo passes to its own harness, and listing, is none of ours.
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with('-'))
+        .collect();
+    let begun = Instant::now();
+    let cluster = Cluster::start();
+    println!(
+        "control plane ready in {:.1} s, its files are in {}",
+        begun.elapsed().as_secs_f64(),
+        cluster.dir().display()
+    );
+    chapters::prepare(&cluster);
+    let mut failed = Vec::new();
+    for (name, chapter) in chapters::ALL {
+        if !wanted.is_empty() && !wanted.iter().any(|word| word == name) {
+            continue;
+        }
+        println!("── {name}");
+        let begun = Instant::now();
+        let outcome = catch_unwind(AssertUnwindSafe(|| chapter(&cluster)));
+        println!(
+            "   {} in {:.0} s",
+            if outcome.is_ok() { "ok" } else { "FAILED" },
+            begun.elapsed().as_secs_f64()
+        );
+        if outcome.is_err() {
+            failed.push(*name);
+        }
+    }
+    drop(cluster);
+    if failed.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    println!("failed: {}", failed.join(", "));
+    ExitCode::FAILURE
+}
+
+/// Waits until there is an answer; panics with these words when there is none in time.
+fn until<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "not within {patience:?}: {what}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
