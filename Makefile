@@ -1,6 +1,6 @@
 # Thin targets: what they run is what CI runs.
 
-.PHONY: check fmt clippy test doc test-node e2e deny bless scan dev demo
+.PHONY: check fmt clippy test doc test-node e2e bench fuzz deny bless scan dev demo
 
 check: fmt clippy test doc
 
@@ -47,3 +47,14 @@ test-node:
 
 demo:
 	cargo run -- demo
+
+# What a scan costs beside its floor; root, as the first process of namespaces of its own.
+bench:
+	cargo bench --locked --profile e2e --bench causes
+	cargo bench --locked --profile e2e --bench scan --no-run
+	unshare --mount --pid --fork --mount-proc $$(cargo bench --locked --profile e2e --bench scan --no-run 2>&1 | sed -n 's/.*(\(target[^)]*\)).*/\1/p')
+
+# Parsers on mutated inputs: make fuzz SECONDS=600
+fuzz: SECONDS ?= 60
+fuzz:
+	SECONDS_TO_RUN=$(SECONDS) cargo bench --locked --profile e2e --bench fuzz

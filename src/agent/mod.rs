@@ -32,7 +32,7 @@ const LAST_REPORT: Duration = Duration::from_secs(3);
 
 /// After a round that a change woke, the next may be woken only after so many times as long as it took:
 /// mounts that come without end must not keep a core busy.
-const REST: u32 = 5;
+pub const REST: u32 = 5;
 
 /// Parses the arguments (program name first) and runs the agent to its end.
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {

@@ -49,7 +49,9 @@ fn answer_volume(volume: &mut Volume, answers: &Answers) {
             .filter(|total| total.0 > 0)
     });
     let Some(mount) = a_mount(volume) else {
-        let gap = nothing_mounted(volume.staging.as_ref().unwrap_or(&HostPath::default()));
+        let target = volume.published.first().map(|published| &published.target);
+        let place = target.or(volume.staging.as_ref()).cloned();
+        let gap = nothing_mounted(&place.unwrap_or_default());
         volume.sizes.device = Observed::Unknown(gap.clone());
         volume.sizes.filesystem = Observed::Unknown(gap.clone());
         volume.state = KernelState {

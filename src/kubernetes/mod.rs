@@ -11,7 +11,7 @@ mod index;
 mod kept;
 pub mod manifests;
 pub mod node;
-mod parse;
+pub mod parse;
 mod patience;
 pub mod quantity;
 mod watch;

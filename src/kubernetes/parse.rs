@@ -71,7 +71,7 @@ type Key = (String, String);
 
 /// What is in a file, or in all of them.
 #[derive(Debug, Default)]
-pub(super) struct Parsed {
+pub struct Parsed {
     pods: BTreeMap<Key, Pod>,
     claims: BTreeMap<Key, Claim>,
     volumes: BTreeMap<Key, PersistentVolume>,
@@ -227,7 +227,7 @@ fn keep<K: DeserializeOwned, T>(
 }
 
 /// All that is in a file. Its name says whether it is JSON, and stands in the gaps.
-pub(super) fn parse_file(name: &str, bytes: &[u8]) -> Parsed {
+pub fn parse_file(name: &str, bytes: &[u8]) -> Parsed {
     let mut parsed = Parsed::default();
     let Ok(text) = std::str::from_utf8(bytes) else {
         let what = format!("read manifest {}: it is not UTF-8", plain(name));

@@ -1,0 +1,358 @@
+//! What a scan costs, each figure beside its floor in the same run: `make bench`.
+//!
+//! It needs root and namespaces of its own, in which it is the first process (the Makefile makes
+//! them): then `/proc/1/mountinfo` is its own table, and the node is what it mounts.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::exit,
+    reason = "a program that prints, on a machine where nothing of this may fail"
+)]
+
+use std::hint::black_box;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use csi_doctor::agent::objects::Source;
+use csi_doctor::agent::scan::{Scanner, Settings};
+use csi_doctor::model::facts::Thresholds;
+use csi_doctor::model::observed::Observed;
+use csi_doctor::model::scan::Scan;
+use csi_doctor::wire;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::time::{ClockId, clock_gettime};
+
+const BASE: &str = "/tmp/csi-doctor-bench";
+
+/// Rounds of which the median counts.
+const ROUNDS: usize = 7;
+
+/// Limits that the project has set itself; beyond them the run fails.
+const FULL: f64 = 1.5;
+const QUIET: f64 = 0.5;
+const STORM: f64 = 2.0;
+const HUNG: f64 = 1.5;
+
+fn main() {
+    if std::process::id() != 1 {
+        println!("bench: run it by `make bench`, as the first process of namespaces of its own");
+        std::process::exit(2);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut failed = false;
+    println!("CPU milliseconds, median of {ROUNDS}\n");
+    println!("volumes     floor  full scan  ratio  quiet round  quiet/full");
+    let mut growth = Vec::new();
+    for volumes in [100, 1000, 5000] {
+        let node = Node::new(volumes);
+        let mut scanner = Node::scanner();
+        scanner.watch(|| ()).unwrap();
+        let floor = median(|| node.floor());
+        // Two by turns, so that both see the same machine.
+        let full = median(|| {
+            touch_table(&node);
+            report(
+                &runtime.block_on(scanner.scan(Duration::from_secs(30))),
+                volumes,
+            );
+        });
+        let quiet = median(|| {
+            report(
+                &runtime.block_on(scanner.scan(Duration::from_secs(30))),
+                volumes,
+            );
+        });
+        let (ratio, share) = (full / floor, quiet / full);
+        println!(
+            "{volumes:>7}  {floor:>8.2}  {full:>9.2}  {ratio:>5.2}  {quiet:>11.2}  {share:>10.2}"
+        );
+        failed |= ratio > FULL || share > QUIET;
+        growth.push((floor, full));
+    }
+    let (floor, full) = (growth[2].0 / growth[1].0, growth[2].1 / growth[1].1);
+    println!("\ngrowth from 1000 to 5000 volumes: floor ×{floor:.2}, full scan ×{full:.2}");
+    failed |= full > floor * 1.1;
+    failed |= storm(&runtime);
+    failed |= hung(&runtime);
+    println!(
+        "\n{}",
+        if failed {
+            "beyond a limit"
+        } else {
+            "within all limits"
+        }
+    );
+    // A probe may still be in a filesystem that does not answer.
+    std::process::exit(i32::from(failed));
+}
+
+/// A node with so many pods, each with a volume.
+struct Node {
+    targets: Vec<PathBuf>,
+}
+
+impl Node {
+    fn new(volumes: usize) -> Self {
+        let none: Option<&str> = None;
+        std::fs::create_dir_all(BASE).unwrap();
+        mount(Some("bench"), BASE, Some("tmpfs"), MsFlags::empty(), none).unwrap();
+        std::fs::create_dir_all(kubelet().join("plugins")).unwrap();
+        std::fs::create_dir_all(kubelet().join("plugins_registry")).unwrap();
+        let targets = (0..volumes).map(|number| {
+            let uid = format!("{number:08}-1111-4222-8333-444455556666");
+            let directory = kubelet().join(format!(
+                "pods/{uid}/volumes/kubernetes.io~csi/pvc-{number:05}"
+            ));
+            let target = directory.join("mount");
+            std::fs::create_dir_all(&target).unwrap();
+            let data = format!(
+                r#"{{"driverName":"disk.example.com","volumeHandle":"vol-{number:05}","volumeLifecycleMode":"Persistent"}}"#
+            );
+            std::fs::write(directory.join("vol_data.json"), data).unwrap();
+            mount(Some("vol"), &target, Some("tmpfs"), MsFlags::empty(), Some("size=1m")).unwrap();
+            target
+        });
+        Self {
+            targets: targets.collect(),
+        }
+    }
+
+    fn scanner() -> Scanner {
+        let settings = Settings {
+            node: "bench".into(),
+            host_root: "/".into(),
+            kubelet: Some(kubelet().into()),
+            probe_timeout: Duration::from_secs(1),
+            thresholds: Thresholds::DEFAULT,
+        };
+        Scanner::new(settings, Source::Nowhere)
+    }
+
+    /// The system calls of a whole scan, one after the other, and nothing else.
+    fn floor(&self) {
+        black_box(read(Path::new("/proc/1/mountinfo")));
+        for pod in list(&kubelet().join("pods")) {
+            let volumes = pod.join("volumes");
+            for plugin in list(&volumes) {
+                for volume in list(&plugin) {
+                    black_box(read(&volume.join("vol_data.json")));
+                }
+            }
+        }
+        for process in list(Path::new("/proc")) {
+            if process.file_name().unwrap().as_encoded_bytes()[0].is_ascii_digit() {
+                black_box(read(&process.join("cgroup")));
+            }
+        }
+        for target in &self.targets {
+            black_box(nix::sys::statvfs::statvfs(target.as_path()).unwrap());
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        for target in &self.targets {
+            let _ = umount2(target.as_path(), MntFlags::MNT_DETACH);
+        }
+        let _ = umount2(BASE, MntFlags::MNT_DETACH);
+    }
+}
+
+fn kubelet() -> PathBuf {
+    Path::new(BASE).join("kubelet")
+}
+
+fn read(path: &Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut file = std::fs::File::open(path).unwrap();
+    black_box(file.metadata().unwrap());
+    file.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+fn list(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+/// Makes the kernel signal a change.
+fn touch_table(node: &Node) {
+    let none: Option<&str> = None;
+    let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND;
+    mount(none, node.targets[0].as_path(), none, flags, none).unwrap();
+    std::thread::sleep(Duration::from_millis(150));
+}
+
+/// What is sent; and that all was seen.
+fn report(scan: &Scan, volumes: usize) {
+    assert_eq!(scan.facts.volumes.items.len(), volumes);
+    let answers = scan.facts.volumes.items.iter();
+    assert!(answers.clone().all(|one| one.usage().known().is_some()));
+    black_box(wire::encode_scan(scan));
+}
+
+/// The median of CPU milliseconds of the whole process.
+fn median(mut run: impl FnMut()) -> f64 {
+    run();
+    let mut all: Vec<f64> = (0..ROUNDS)
+        .map(|_| {
+            let before = cpu();
+            run();
+            cpu().saturating_sub(before).as_secs_f64() * 1e3
+        })
+        .collect();
+    all.sort_by(f64::total_cmp);
+    all[ROUNDS / 2]
+}
+
+fn cpu() -> Duration {
+    clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)
+        .unwrap()
+        .into()
+}
+
+/// What mounting costs whoever mounts while the agent runs beside.
+fn storm(runtime: &tokio::runtime::Runtime) -> bool {
+    let _node = Node::new(5000);
+    let operations = || {
+        let place = Path::new(BASE).join("storm");
+        std::fs::create_dir_all(&place).unwrap();
+        let none: Option<&str> = None;
+        let begun = Instant::now();
+        for _ in 0..1000 {
+            mount(Some("storm"), &place, Some("tmpfs"), MsFlags::empty(), none).unwrap();
+            umount2(&place, MntFlags::empty()).unwrap();
+        }
+        begun.elapsed().as_secs_f64() * 1e3
+    };
+    operations();
+    let alone = (0..5).map(|_| operations()).fold(f64::MAX, f64::min);
+    let stop = Arc::new(AtomicBool::new(false));
+    let agent = runtime.spawn({
+        let (stop, mut scanner) = (Arc::clone(&stop), Node::scanner());
+        async move {
+            let woken = Arc::new(tokio::sync::Notify::new());
+            let waker = Arc::clone(&woken);
+            scanner.watch(move || waker.notify_one()).unwrap();
+            let mut rounds = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let scan = scanner.scan(Duration::from_secs(30)).await;
+                rounds += 1;
+                tokio::time::sleep(scan.took * csi_doctor::agent::REST).await;
+                let _ = tokio::time::timeout(Duration::from_millis(500), woken.notified()).await;
+            }
+            rounds
+        }
+    });
+    let mut beside: Vec<f64> = (0..5).map(|_| operations()).collect();
+    beside.sort_by(f64::total_cmp);
+    stop.store(true, Ordering::Relaxed);
+    let rounds = runtime.block_on(agent).unwrap();
+    let ratio = beside[2] / alone;
+    println!(
+        "\n2000 mount operations on a table of 5000: {alone:.0} ms alone, {:.0} ms beside the agent ({rounds} rounds): ×{ratio:.2}",
+        beside[2]
+    );
+    ratio > STORM
+}
+
+/// A filesystem that answers until it is told not to.
+#[derive(Clone, Default)]
+struct Silent {
+    hangs: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Silent {
+    fn set(&self, hangs: bool) {
+        *self.hangs.0.lock().unwrap() = hangs;
+        self.hangs.1.notify_all();
+    }
+}
+
+impl fuser::Filesystem for Silent {
+    fn statfs(&self, _: &fuser::Request, _: fuser::INodeNo, reply: fuser::ReplyStatfs) {
+        let mut hangs = self.hangs.0.lock().unwrap();
+        while *hangs {
+            hangs = self.hangs.1.wait(hangs).unwrap();
+        }
+        reply.statfs(100, 50, 50, 10, 5, 4096, 255, 4096);
+    }
+}
+
+/// One hung FUSE volume among 100: what the scan of the others costs, in time, threads and memory.
+fn hung(runtime: &tokio::runtime::Runtime) -> bool {
+    let mut node = Node::new(100);
+    let scan = |scanner: &mut Scanner| {
+        let begun = Instant::now();
+        let scan = runtime.block_on(scanner.scan(Duration::from_secs(30)));
+        (begun.elapsed().as_secs_f64() * 1e3, scan)
+    };
+    let last = node.targets.pop().unwrap();
+    umount2(last.as_path(), MntFlags::MNT_DETACH).unwrap();
+    let mut scanner = Node::scanner();
+    let mut healthy: Vec<f64> = (0..50).map(|_| scan(&mut scanner).0).collect();
+    healthy.sort_by(f64::total_cmp);
+    let silent = Silent::default();
+    let session = fuser::spawn_mount(silent.clone(), &last, &fuser::Config::default()).unwrap();
+    silent.set(true);
+    let begun = Instant::now();
+    let mut known = None;
+    let (mut times, mut memory) = (Vec::new(), [0, 0]);
+    for round in 0..1000 {
+        let (took, scan) = scan(&mut scanner);
+        times.push(took);
+        let silent = scan
+            .facts
+            .volumes
+            .items
+            .iter()
+            .flat_map(|one| &one.published);
+        let silent = silent.filter(
+            |one| matches!(&one.usage, Observed::Unknown(gap) if gap.what.contains("pvc-00099")),
+        );
+        if known.is_none() && silent.count() == 1 {
+            known = Some(begun.elapsed());
+        }
+        if round == 50 {
+            memory[0] = status("VmRSS:");
+        }
+    }
+    memory[1] = status("VmRSS:");
+    let probes = threads("probe");
+    times.sort_by(f64::total_cmp);
+    let ratio = times[500] / healthy[25];
+    println!(
+        "\none hung FUSE volume among 100, 1000 scans: {:.2} ms a scan, {:.2} ms without it: ×{ratio:.2}\n\
+         known after {:.1} s; {probes} probe threads; RSS {} KiB after 50 scans, {} KiB at the end",
+        times[500],
+        healthy[25],
+        known.map_or(f64::NAN, |known| known.as_secs_f64()),
+        memory[0],
+        memory[1]
+    );
+    silent.set(false);
+    drop(session);
+    ratio > HUNG || known.is_none() || probes > 5 || memory[1] * 100 > memory[0] * 110
+}
+
+fn status(field: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with(field)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+fn threads(name: &str) -> usize {
+    let tasks = list(Path::new("/proc/self/task")).into_iter();
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.join("comm")).ok());
+    names.filter(|comm| comm.trim() == name).count()
+}
