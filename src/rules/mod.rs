@@ -27,6 +27,7 @@ macro_rules! rules {
 rules! {
     controller_expansion_failed,
     controller_expansion_pending,
+    device_missing,
     device_not_resized,
     driver_unreachable,
     expansion_status_stale,

@@ -312,6 +312,7 @@ fn codes_are_never_renamed_or_reused() {
     expect![[r#"
         ControllerExpansionFailed
         ControllerExpansionPending
+        DeviceMissing
         DeviceNotResized
         DriverUnreachable
         ExpansionStatusStale
