@@ -31,6 +31,7 @@ rules! {
     device_not_resized,
     driver_unreachable,
     expansion_status_stale,
+    filesystem_errors,
     filesystem_nearly_full,
     filesystem_not_grown,
     mount_unresponsive,

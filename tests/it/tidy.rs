@@ -316,6 +316,7 @@ fn codes_are_never_renamed_or_reused() {
         DeviceNotResized
         DriverUnreachable
         ExpansionStatusStale
+        FilesystemErrors
         FilesystemNearlyFull
         FilesystemNotGrown
         MountUnresponsive
