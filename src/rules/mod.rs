@@ -34,6 +34,7 @@ rules! {
     filesystem_errors,
     filesystem_nearly_full,
     filesystem_not_grown,
+    inodes_nearly_exhausted,
     mount_unresponsive,
     node_expansion_failed,
     node_expansion_pending,

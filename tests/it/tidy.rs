@@ -319,6 +319,7 @@ fn codes_are_never_renamed_or_reused() {
         FilesystemErrors
         FilesystemNearlyFull
         FilesystemNotGrown
+        InodesNearlyExhausted
         MountUnresponsive
         NodeExpansionFailed
         NodeExpansionPending
