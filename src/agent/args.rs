@@ -59,7 +59,7 @@ pub(super) struct NodeArgs {
     #[arg(long, env = "CSI_DOCTOR_PROBE_TIMEOUT", default_value = "5s", value_parser = duration)]
     pub(super) probe_timeout: Duration,
 
-    /// Percent of a filesystem's space in use from which it is nearly full.
+    /// Percent of a filesystem's space or inodes in use from which it is nearly full.
     #[arg(long, env = "CSI_DOCTOR_NEARLY_FULL_PERCENT", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(super) nearly_full_percent: u8,
 }

@@ -68,7 +68,7 @@ pub(super) static FAULTS: [Entry; 14] = [
     Entry {
         fault: Fault::Detach,
         name: "detach",
-        code: "(facts only)",
+        code: "DeviceMissing",
         example: "",
         does: "takes the medium from under the mount",
         needs: "root, a loop device",
@@ -76,7 +76,7 @@ pub(super) static FAULTS: [Entry; 14] = [
     Entry {
         fault: Fault::Inodes,
         name: "inodes",
-        code: "(facts only)",
+        code: "InodesNearlyExhausted",
         example: "",
         does: "takes all inodes with empty files",
         needs: "root, a writable ext4",
@@ -263,7 +263,8 @@ impl Lab {
                 Ok("the storage behind the device answers again".to_owned())
             }
             Fault::Emergency | Fault::ShutDown | Fault::Detach => {
-                if fault == Fault::Detach {
+                // Counted errors outlive the mount; a new filesystem has none.
+                if fault != Fault::ShutDown {
                     let image = self.backend.image(&self.volumes[index].handle);
                     super::faults::remove(&image)?;
                 }

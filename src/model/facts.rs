@@ -97,7 +97,7 @@ impl HeardNode {
 /// Limits that an operator sets; they travel with the facts, so that a recording replays with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Thresholds {
-    /// Percent of a filesystem's space in use from which it is nearly full.
+    /// Percent of a filesystem's space or inodes in use from which it is nearly full.
     pub nearly_full_percent: u8,
 }
 

@@ -128,6 +128,11 @@ impl Usage {
     pub fn percent_used(&self) -> u8 {
         percent(self.used_bytes, self.used_bytes + self.available_bytes)
     }
+
+    /// Percent of the inodes in use; 0 where the filesystem counts none.
+    pub fn percent_inodes(&self) -> u8 {
+        percent(self.used_inodes, self.total_inodes)
+    }
 }
 
 /// Whole percent, rounded up as `df` does; 0 of nothing.

@@ -51,13 +51,20 @@ fn problem(node: &NodeName, volume: &Volume, published: &Published, mount: &Moun
         ReadOnlySide::Mount => ("options of the mount", &mount.options),
         ReadOnlySide::Superblock | ReadOnlySide::Emergency => ("options of the filesystem", &mount.super_options),
     };
-    Problem::new(format!(
+    let problem = Problem::new(format!(
         "Pod {pod} on {node} cannot write to volume {}: {side}, and neither the pod nor the volume asks for that.",
         volume.spec_name
     ))
     .because(whose, options, format!("host's mount table, {target}"))
     .because("filesystem", format!("{} on {}", mount.fs_type, mount.source), "host's mount table")
-    .because("asked to be read-only", "no", "pod, access modes, mount options, PersistentVolume")
+    .because("asked to be read-only", "no", "pod, access modes, mount options, PersistentVolume");
+    let problem = match &volume.state.errors {
+        Observed::Known(Some(errors)) if errors.count > 0 => {
+            problem.because("errors counted by the filesystem", errors.to_string(), "/sys/fs/ext4")
+        }
+        _ => problem,
+    };
+    problem
     .next("Look in the node's kernel log for the error that came before.", "dmesg --ctime | grep -iE 'i/o error|remount|ext4|xfs|btrfs|nfs'")
     .next("See both sides of the mount on the node.", format!("findmnt -o TARGET,SOURCE,FSTYPE,VFS-OPTIONS,FS-OPTIONS --mountpoint {}", quote(target)))
     .advise("After an I/O error do not remount it writable: stop the workload, find the failing layer (path, replicas, disk), check the filesystem unmounted, then make the pod anew.")

@@ -25,6 +25,7 @@ use csi_doctor::model::sample;
 use csi_doctor::model::seen::{Answers, ContainerSeen, Filesystem, PluginSeen, Seen};
 use csi_doctor::model::sizes::Bytes;
 use csi_doctor::model::stage::Stage;
+use csi_doctor::model::state::{BlockDevice, FilesystemErrors, KernelState};
 use csi_doctor::model::volume::{Condition, DriverStats, Volume};
 use csi_doctor::mounts::{kubelet, mountinfo};
 use csi_doctor::render::way::way;
@@ -190,6 +191,9 @@ struct World {
     filesystems: BTreeMap<String, FilesystemAnswer>,
     #[serde(default)]
     devices: BTreeMap<String, Option<u64>>,
+    /// What the kernel keeps of a path's filesystem and device, where it is not all well.
+    #[serde(default)]
+    states: BTreeMap<String, StateAnswer>,
     #[serde(default)]
     stats: Vec<StatsAnswer>,
     /// What processes of pods see; nothing where the agent sees no process of a pod.
@@ -234,8 +238,20 @@ struct FilesystemAnswer {
     used: u64,
     #[serde(default)]
     inodes: u64,
+    #[serde(default)]
+    used_inodes: u64,
     true_size: Option<u64>,
     gap: Option<GapAnswer>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct StateAnswer {
+    /// The device has vanished.
+    gone: bool,
+    /// Errors that the filesystem counted, from before the node started or after.
+    old_errors: u64,
+    new_errors: u64,
 }
 
 #[derive(Deserialize)]
@@ -259,6 +275,20 @@ impl World {
         Observed::Known(containers.collect())
     }
 
+    /// The kernel can tell of each path that answers anything at all.
+    fn states(&self) -> BTreeMap<HostPath, KernelState> {
+        let well = StateAnswer::default();
+        let paths = self.filesystems.keys().chain(self.devices.keys());
+        let paths = paths.chain(self.states.keys());
+        paths
+            .map(|path| {
+                let answer = self.states.get(path).unwrap_or(&well);
+                let device = self.devices.get(path).copied().flatten();
+                (path.as_str().into(), answer.seen(device.is_some()))
+            })
+            .collect()
+    }
+
     fn answers(&self) -> Answers {
         let path = |path: &String| HostPath::from(path.as_str());
         Answers {
@@ -272,7 +302,7 @@ impl World {
                 .iter()
                 .map(|(target, size)| (path(target), Observed::Known(size.map(Bytes))))
                 .collect(),
-            states: BTreeMap::new(),
+            states: self.states(),
             stats: self
                 .stats
                 .iter()
@@ -311,11 +341,32 @@ impl FilesystemAnswer {
                 used_bytes: self.used,
                 available_bytes: self.total.saturating_sub(self.used),
                 total_inodes: self.inodes,
-                used_inodes: 11,
+                used_inodes: self.used_inodes,
             },
             true_size: self.true_size.map(Bytes),
         };
         known_unless(self.gap.as_ref(), filesystem)
+    }
+}
+
+impl StateAnswer {
+    fn seen(&self, has_device: bool) -> KernelState {
+        let device = sample::volume().state.device.known().copied().flatten();
+        let device = device.map(|device| BlockDevice {
+            present: !self.gone,
+            ..device
+        });
+        let count = self.old_errors + self.new_errors;
+        let errors = FilesystemErrors {
+            count,
+            last: (count > 0).then(sample::noon),
+            fresh: self.new_errors > 0,
+        };
+        KernelState {
+            device: Observed::Known(device.filter(|_| has_device || self.gone)),
+            errors: Observed::Known((count > 0).then_some(errors)),
+            waiting: Observed::Known(None),
+        }
     }
 }
 

@@ -312,11 +312,14 @@ fn codes_are_never_renamed_or_reused() {
     expect![[r#"
         ControllerExpansionFailed
         ControllerExpansionPending
+        DeviceMissing
         DeviceNotResized
         DriverUnreachable
         ExpansionStatusStale
+        FilesystemErrors
         FilesystemNearlyFull
         FilesystemNotGrown
+        InodesNearlyExhausted
         MountUnresponsive
         NodeExpansionFailed
         NodeExpansionPending
