@@ -43,6 +43,7 @@ dev:
 # What needs root, loop devices and this kernel's filesystems.
 test-node:
 	cargo build --locked
+	tests/node/facts.sh target/debug/csi-doctor-lab
 	tests/node/expansion.sh target/debug/csi-doctor-lab
 
 demo:

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::model::facts::NodeFacts;
 use crate::model::mount::{Mount, Usage};
 use crate::model::objects::VolumeMode;
-use crate::model::observed::{Gap, Observed};
+use crate::model::observed::{Gap, Observed, Why};
 use crate::model::sizes::Bytes;
 use crate::model::volume::{Inside, Published, Volume};
 
@@ -121,6 +121,8 @@ fn published_facts(text: &mut String, published: &Published) {
     }
     let answers = match &published.usage {
         Observed::Known(usage) => usage_of(usage),
+        // There is nothing that could answer: a raw block device.
+        Observed::Unknown(gap) if gap.why == Why::Unsupported => "-".to_owned(),
         Observed::Unknown(gap) => unknown(gap),
     };
     let _ = writeln!(text, "    answers: {answers}");
