@@ -19,4 +19,5 @@ mod scenarios;
 mod store;
 mod support;
 mod tidy;
+mod told;
 mod wire;
