@@ -12,6 +12,7 @@ mod causes;
 mod cli;
 mod collector;
 mod csi;
+mod garbage;
 mod killed;
 mod kubernetes;
 mod mounts;
