@@ -68,9 +68,13 @@ impl Random {
         usize::try_from(self.0 >> 33).unwrap() % below
     }
 
+    fn byte(&mut self) -> u8 {
+        u8::try_from(self.next(256)).unwrap()
+    }
+
     fn bytes(&mut self, most: usize) -> Vec<u8> {
         let length = self.next(most);
-        (0..length).map(|_| self.next(256) as u8).collect()
+        (0..length).map(|_| self.byte()).collect()
     }
 }
 
@@ -84,7 +88,7 @@ fn changed(random: &mut Random, whole: &[u8]) -> Vec<u8> {
         let from = at.saturating_sub(name.len());
         let to = (at + name.len()).min(bytes.len());
         if !bytes[from..to].windows(name.len()).any(|word| word == name) {
-            bytes[at] = [0xff, 0x80, 0x00, random.next(256) as u8][random.next(4)];
+            bytes[at] = [0xff, 0x80, 0x00, random.byte()][random.next(4)];
         }
     }
     if random.next(4) == 0 {
@@ -137,6 +141,7 @@ fn too_many() -> Vec<u8> {
 }
 
 #[tokio::test]
+#[expect(clippy::print_stdout, reason = "a soak tells its figures")]
 async fn garbage_holds_nobody_up() {
     let folder = tempfile::tempdir().unwrap();
     let process = Process::start(&folder.path().join("store.db"));
@@ -168,13 +173,8 @@ async fn garbage_holds_nobody_up() {
         assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
         no_protocol(&process.address, &mut random).await;
         // Somebody who is well, meanwhile.
-        let mut well = scan(
-            {
-                sequence += 1;
-                sequence
-            },
-            Some(old()),
-        );
+        sequence += 1;
+        let mut well = scan(sequence, Some(old()));
         well.facts.node = "node-7".into();
         well.verdicts[0].problems[0].0.node = Some("node-7".into());
         reporter.report(&well).await.unwrap();
