@@ -66,22 +66,22 @@ impl Collector for Newest {
         };
         let facts = &scan.facts;
         let name = "last_scan_duration";
-        let help = "How long the last scan took";
+        let help = "How long the last scan took.";
         let gauge = MetricType::Gauge;
         let took = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), gauge)?;
         ConstGauge::new(scan.took.as_secs_f64()).encode(took)?;
         let name = "last_scan_timestamp";
-        let help = "When the last scan looked, by the node's clock";
+        let help = "When the last scan looked, by the node's clock.";
         let looked = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), gauge)?;
         ConstGauge::new(facts.observed_at.as_second()).encode(looked)?;
-        let help = "Volumes on the node";
+        let help = "Volumes on the node.";
         let volumes = encoder.encode_descriptor("volumes", help, None, gauge)?;
         ConstGauge::new(facts.volumes.items.len()).encode(volumes)?;
-        let help = "Facts of the last scan that could not be seen";
+        let help = "Facts of the last scan that could not be seen.";
         let gaps = facts.gaps.len() + facts.volumes.gaps.len() + facts.drivers.gaps.len();
         let seen = encoder.encode_descriptor("gaps", help, None, gauge)?;
         ConstGauge::new(gaps).encode(seen)?;
-        let help = "What the rules say of their subjects in the last scan";
+        let help = "What the rules say of their subjects in the last scan.";
         let mut said = encoder.encode_descriptor("verdicts", help, None, gauge)?;
         for rule in &scan.verdicts {
             let verdicts = [

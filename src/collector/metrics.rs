@@ -106,34 +106,34 @@ impl Collector for Present {
         gauges(
             encoder,
             "findings",
-            "Findings, folded as people see them",
+            "Findings, folded as people see them.",
             findings(&view),
         )?;
         gauges(
             encoder,
             "nodes",
-            "Nodes whose agents have reported",
+            "Nodes whose agents have reported.",
             nodes(&view),
         )?;
         gauges(
             encoder,
             "volumes",
-            "Volumes on the nodes, by their driver",
+            "Volumes on the nodes, by their driver.",
             volumes(&view),
         )?;
         gauges(
             encoder,
             "verdicts",
-            "What the rules say of their subjects, over all nodes",
+            "What the rules say of their subjects, over all nodes.",
             verdicts(&view),
         )?;
         gauges(
             encoder,
             "node_gaps",
-            "Facts of a node that could not be seen",
+            "Facts of a node that could not be seen.",
             gaps(&view),
         )?;
-        let help = "When a node was last heard, by the collector's clock";
+        let help = "When a node was last heard, by the collector's clock.";
         let name = "node_last_heard_timestamp";
         let mut heard =
             encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Gauge)?;
@@ -142,7 +142,7 @@ impl Collector for Present {
             let value = ConstGauge::new(node.heard.as_second());
             value.encode(heard.encode_family(&labels)?)?;
         }
-        let help = "When the view was made that all of this is of";
+        let help = "When the view was made that all of this is of.";
         let unit = Some(&Unit::Seconds);
         let made = encoder.encode_descriptor("view_timestamp", help, unit, MetricType::Gauge)?;
         ConstGauge::new(view.at.as_second()).encode(made)
