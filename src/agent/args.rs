@@ -27,6 +27,8 @@ pub(super) enum Command {
     /// Scan again and again, and report each scan to the collector.
     Run(RunArgs),
     /// Scan once, print it, and exit: 0 nothing found, 1 findings, 2 could not look.
+    ///
+    /// A finding that might go by itself counts: one scan cannot wait for that.
     Scan(ScanArgs),
 }
 

@@ -25,6 +25,8 @@ use crate::agent::scan::{Scanner, Settings};
 use crate::fold;
 use crate::grpc::client::{Collector, Reporter};
 use crate::history::{History, Statement};
+use crate::model::facts::NodeFacts;
+use crate::model::observed::Why;
 use crate::model::scan::Scan;
 use crate::model::view::{NodeView, View};
 use crate::program;
@@ -166,6 +168,7 @@ async fn scan_once(args: &ScanArgs) -> anyhow::Result<ExitCode> {
     let mut scanner = Scanner::new(Settings::from(&args.node), objects);
     let scan = scanner.scan(Duration::from_secs(30)).await;
     let facts = render::facts::facts(&scan.facts);
+    let blind = saw_nothing(&scan.facts);
     let view = view_of(scan);
     let text = match args.output {
         Output::Table => {
@@ -184,11 +187,18 @@ async fn scan_once(args: &ScanArgs) -> anyhow::Result<ExitCode> {
         Output::Json => render::json::findings(view.at, &view.stories),
     };
     program::print(&text);
-    Ok(if view.stories.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(1)
+    Ok(match (view.stories.is_empty(), blind) {
+        (false, _) => ExitCode::from(1),
+        (true, true) => ExitCode::from(2),
+        (true, false) => ExitCode::SUCCESS,
     })
+}
+
+/// Whether there is a reason why no volume was seen.
+fn saw_nothing(facts: &NodeFacts) -> bool {
+    let volumes = &facts.volumes;
+    let mut gaps = volumes.gaps.iter().chain(&facts.gaps);
+    volumes.items.is_empty() && gaps.any(|gap| gap.why != Why::NotAsked)
 }
 
 /// What one scan alone shows: the same life and the same folding as in the collector, begun anew.

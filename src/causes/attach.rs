@@ -69,6 +69,7 @@ pub(super) const TABLE: &[Matcher] = &[
         "already attached to another node",
         "is attached to another node",
         "is attached to a different node",
+        "attached to different node",
         "attached to a different instance",
         "already attached to a different",
         "already published to node",
@@ -93,6 +94,7 @@ pub(super) const TABLE: &[Matcher] = &[
         "cannot detach",
     ])
     .at(&[Phase::Attach, Phase::Detach])
+    .general()
     .likely(
         Is::StaleVolumeattachment,
         &[Is::MultiAttachPreviousNode, Is::StaleAttachmentDeadNode],

@@ -11,7 +11,11 @@ use crate::model::cause::CauseId as Is;
 pub(super) const TABLE: &[Matcher] = &[
     // ceph-csi `internal/csi-common/utils.go`: the kubelet made the path where the driver does not look.
     says_any(&["staging path ", "staging target path ", "target path "])
-        .with(&["does not exist on node", "does not exist on the node"])
+        .with(&[
+            "does not exist on node",
+            "does not exists on node",
+            "does not exist on the node",
+        ])
         .likely(
             Is::KubeletDirMismatch,
             &[Is::ComponentStateStale, Is::PathInvalid],

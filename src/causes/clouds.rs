@@ -115,20 +115,26 @@ pub(super) const TABLE: &[Matcher] = &[
             "disabled",
         ])
         .likely(Is::BackendPermissionDenied, &[Is::StorageclassInvalid]),
+    // Every API's code for too many calls: it says so whatever was asked.
     says_any(&[
         "requestlimitexceeded",
-        "throttling",
-        "rate exceeded",
+        "throttlingexception",
+        "requeststhrottled",
+        "clientthrottled",
         "too many requests",
         "toomanyrequests",
         "ratelimitexceeded",
-        "rate limit",
+        "rate_limit_exceeded",
+        "statuscode: 429",
+        "error 429",
     ])
-    .general()
-    .likely(
-        Is::TransientRetry,
-        &[Is::BackendQuotaExceeded, Is::ApiUnreachable],
-    ),
+    .states(Is::TransientRetry),
+    says_any(&["throttling", "throttled", "rate exceeded", "rate limit"])
+        .general()
+        .likely(
+            Is::TransientRetry,
+            &[Is::BackendQuotaExceeded, Is::ApiUnreachable],
+        ),
     // ECS, EC2, Compute Engine and Cinder: the zone or pool has none left.
     says_any(&[
         "inventory is insufficient",
@@ -241,9 +247,13 @@ pub(super) const TABLE: &[Matcher] = &[
         "forbidden.ram",
         "nopermission",
         "notapplicable.notauthorized",
-        "notauthorizedornotfound",
     ])
     .states(Is::BackendPermissionDenied),
+    // OCI says one thing of what is not there and of what may not be seen.
+    says(&["notauthorizedornotfound"]).likely(
+        Is::BackendPermissionDenied,
+        &[Is::VolumeNotFoundBackend, Is::NodeUnknownToDriver],
+    ),
     says_any(&[
         "insufficientbalance",
         "insufficient balance",

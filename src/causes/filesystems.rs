@@ -116,6 +116,19 @@ pub(super) const TABLE: &[Matcher] = &[
         "shutting down filesystem",
     ])
     .states(Is::IoErrorReadonly),
+    // Linux `drivers/scsi/scsi_lib.c` and `constants.c`: the path below the disk is gone.
+    says_any(&[
+        "rejecting i/o to offline device",
+        "rejecting i/o to dead device",
+        "did_no_connect",
+        "did_transport_disrupted",
+        "did_transport_failfast",
+    ])
+    .states(Is::IoErrorReadonly),
+    // Linux `fs/nfs/inode.c`: the server came back with another filesystem under the mount.
+    says(&["fileid changed"])
+        .near(&["fsid", "expected fileid"])
+        .likely(Is::StaleMount, &[Is::DriverDefect]),
     says(&["jbd2", "error"])
         .general()
         .likely(Is::IoErrorReadonly, &[Is::FilesystemCorruption]),
@@ -170,7 +183,9 @@ pub(super) const TABLE: &[Matcher] = &[
     ])
     .states(Is::FilesystemMismatch),
     // XFS refuses a second filesystem of the same UUID: a snapshot or clone of a mounted one.
-    says_any(&["has duplicate uuid", "duplicate uuid", "nouuid"]).states(Is::FilesystemMismatch),
+    says_any(&["has duplicate uuid", "duplicate uuid", "nouuid"])
+        .but_not(&["unrecognized mount option", "unknown mount option"])
+        .states(Is::FilesystemMismatch),
     says(&["bad magic number in super-block"])
         .likely(Is::FilesystemMismatch, &[Is::FilesystemCorruption]),
     says_any(&[
@@ -191,12 +206,18 @@ pub(super) const TABLE: &[Matcher] = &[
     says_any(&[
         "unknown read-only compatible features",
         "unsupported optional features",
-        "unsupported feature(s)",
         "superblock has unknown",
         "unknown incompatible features",
         "couldn't mount because of unsupported",
     ])
     .states(Is::KernelSupportMissing),
+    // e2fsprogs `resize/main.c`, `e2fsck/super.c`: the tool is older than the filesystem.
+    says_any(&[
+        "filesystem has unsupported feature(s)",
+        "has unsupported feature(s)",
+        "get a newer version of e2fsck",
+    ])
+    .likely(Is::DriverDefect, &[Is::KernelSupportMissing]),
     // e2fsprogs `resize2fs` on a mounted filesystem that the kernel grows only unmounted.
     says_any(&[
         "on-line resizing not supported",

@@ -101,7 +101,7 @@ pub(super) const TABLE: &[Matcher] = &[
         "lacks permission",
         "no permission",
     ])
-    .but_not(&["is forbidden: ", "mount.nfs"])
+    .but_not(&["is forbidden: ", "mount.nfs", "immutable", ": forbidden: "])
     .at(CONTROLLER)
     .weak()
     .likely(
@@ -235,13 +235,14 @@ pub(super) const TABLE: &[Matcher] = &[
     .weak()
     .likely(Is::ExpandNeedsRestart, &[Is::OperationInProgress]),
     says_any(&[
-        "is in use by another",
-        "in use by another",
-        "is already in use",
+        "in use by another node",
+        "in use by another pod",
+        "in use by another instance",
+        "in use by another client",
         "in use on node",
         "in use by node",
-        "being used by another",
-        "used by another",
+        "used by another node",
+        "used by another client",
     ])
     .at(&[Phase::Attach, Phase::Stage, Phase::Publish])
     .weak()

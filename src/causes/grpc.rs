@@ -20,6 +20,7 @@ pub(super) const TABLE: &[Matcher] = &[
         "operation pending",
         "another operation is",
         "pending for the volume",
+        "being processed by another",
         "already being processed",
         "in progress operation",
         "in-flight",
@@ -57,6 +58,8 @@ pub(super) const TABLE: &[Matcher] = &[
         Is::CsiDriverUnavailable,
         &[Is::DriverDefect, Is::ApiUnreachable],
     ),
+    // The driver speaks CSI 1, and the caller that of before, or the other way round.
+    says_any(&["unknown service csi.v0"]).states(Is::DriverDefect),
     says_any(&["unknown service csi", "unknown method", "unknown service"])
         .code(&[GrpcCode::Unimplemented])
         .at(&[Phase::Expand])

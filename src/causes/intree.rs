@@ -19,9 +19,15 @@ pub(super) const TABLE: &[Matcher] = &[
         "only support imageformat",
         "invalid feature",
         "invalid value for option",
+        // `pkg/volume/glusterfs`, about what a parameter or an annotation asks for.
+        "when parsing value",
+        "invalid value for volumetype",
+        "invalid value for hacount",
     ])
     .at(&[Phase::Provision])
     .states(Is::StorageclassInvalid),
+    // heketi `middleware/jwt.go`: the user of the token may only look.
+    says(&["administrator access required"]).states(Is::BackendPermissionDenied),
     says_any(&[
         "failed to get admin secret from",
         "failed to get secret from [",
@@ -142,14 +148,12 @@ pub(super) const TABLE: &[Matcher] = &[
         "failed to create target dir",
         "mkdir /var/lib/kubelet",
     ])
-    .with(&[
-        "no space left",
-        "file exists",
-        "read-only file system",
-        "not connected",
-    ])
+    .with(&["file exists", "read-only file system", "not connected"])
     .at(&[Phase::Publish, Phase::Stage])
-    .likely(Is::StaleMount, &[Is::DiskFull, Is::MountDaemonFailed]),
+    .likely(
+        Is::StaleMount,
+        &[Is::KubeletDirMismatch, Is::MountDaemonFailed],
+    ),
     // `volume_manager.go`, a pod that waits for tear-down or for a mount that was never asked for.
     says_any(&[
         "volume is not yet in node's volumesinuse",

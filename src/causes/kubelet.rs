@@ -23,6 +23,11 @@ pub(super) const TABLE: &[Matcher] = &[
         "unknown service pluginregistration.registration",
     ])
     .likely(Is::DriverMisconfigured, &[Is::DriverDefect]),
+    // node-driver-registrar, in the mode that checks whether the kubelet has answered.
+    says(&["kubelet plugin registration hasn't succeeded yet"]).likely(
+        Is::CsiDriverNotRegistered,
+        &[Is::KubeletDirMismatch, Is::CsiDriverUnavailable],
+    ),
     says_any(&[
         "registerplugin error",
         "plugin registration failed",
@@ -179,7 +184,27 @@ pub(super) const TABLE: &[Matcher] = &[
         &[Is::ComponentStateStale, Is::ReferencedObjectMissing],
     ),
     // Paths.
-    says(&["hostpath type check failed"]).states(Is::PathInvalid),
+    // Drivers mount the node's own tools from where they are installed.
+    says(&["hostpath type check failed: "])
+        .with(&[
+            "/iscsiadm",
+            "/etc/iscsi",
+            "/multipath",
+            "/sbin/mount.",
+            "/sbin/nvme",
+            "/bin/fusermount",
+        ])
+        .likely(Is::MountHelperMissing, &[Is::PathInvalid]),
+    says(&["hostpath type check failed"])
+        .but_not(&[
+            "/iscsiadm",
+            "/etc/iscsi",
+            "/multipath",
+            "/sbin/mount.",
+            "/sbin/nvme",
+            "/bin/fusermount",
+        ])
+        .states(Is::PathInvalid),
     says_any(&[
         "failed to prepare subpath",
         "failed to create subpath",
@@ -201,7 +226,9 @@ pub(super) const TABLE: &[Matcher] = &[
     says(&["local-storage", "does not exist"])
         .at(&[Phase::Publish])
         .likely(Is::PathInvalid, &[Is::KubeletDirMismatch]),
-    says(&["kubernetes.io~local-volume", "does not exist"]).states(Is::PathInvalid),
+    // The node lacks the path; the pod may as well be on a node that never had it.
+    says(&["kubernetes.io~local-volume", "does not exist"])
+        .likely(Is::PathInvalid, &[Is::TopologyMismatch]),
     says_any(&[
         "path is not shared",
         "but it is not a shared mount",

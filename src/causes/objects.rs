@@ -114,10 +114,6 @@ pub(super) const TABLE: &[Matcher] = &[
     says_any(&["waiting for pod ", "waiting for pods "])
         .with(&["to be scheduled"])
         .states(Is::WaitingForConsumer),
-    says(&["waiting for a volume to be created", "external provisioner"]).likely(
-        Is::WaitingForController,
-        &[Is::CsiDriverUnavailable, Is::StorageclassInvalid],
-    ),
     says_any(&[
         "ignoring the pvc: didn't find a plugin capable of expanding",
         "waiting for an external controller to expand this pvc",

@@ -15,6 +15,9 @@ pub(super) const TABLE: &[Matcher] = &[
     says(&["volume node affinity conflict"]).states(Is::TopologyMismatch),
     says(&["didn't match persistentvolume's node affinity"]).states(Is::TopologyMismatch),
     says(&["had no available volume zone"]).states(Is::TopologyMismatch),
+    // The same check before Kubernetes 1.19, `predicates.go`, in the scheduler's log.
+    says(&["mismatch on 'failure-domain.beta.kubernetes.io/"]).states(Is::TopologyMismatch),
+    says(&["mismatch on 'topology.kubernetes.io/"]).states(Is::TopologyMismatch),
     says(&["exceed max volume count"]).states(Is::NodeAttachLimit),
     says(&["did not have enough free storage"]).states(Is::BackendCapacityExhausted),
     says(&["didn't find available persistent volumes to bind"]).likely(

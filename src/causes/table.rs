@@ -8,9 +8,10 @@ use crate::causes::layers::{Nested, Phase};
 use crate::causes::matcher::Matcher;
 use crate::causes::needles::Needles;
 use crate::causes::{
-    attach, aws, azure_google, ceph, clouds, errno, filesystems, fuse, general, grpc, intree,
-    kubelet, mount, object_stores, objects, plain, plain_limits, requests, scheduler, sidecars,
-    storage, transport, vendors, vsphere, windows,
+    attach, aws, azure_google, block_tools, ceph, cloud_codes, clouds, control_plane, errno,
+    filesystems, fuse, general, grpc, intree, kubelet, mount, mount_codes, object_stores, objects,
+    plain, plain_limits, requests, scheduler, sidecars, storage, systems, transport, vendors,
+    vsphere, windows,
 };
 
 /// Every group of matchers. Among equals the earlier one wins.
@@ -34,6 +35,11 @@ const GROUPS: &[&[Matcher]] = &[
     windows::TABLE,
     vendors::TABLE,
     object_stores::TABLE,
+    control_plane::TABLE,
+    block_tools::TABLE,
+    mount_codes::TABLE,
+    cloud_codes::TABLE,
+    systems::TABLE,
     errno::TABLE,
     grpc::TABLE,
     requests::TABLE,

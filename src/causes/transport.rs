@@ -121,6 +121,8 @@ pub(super) const TABLE: &[Matcher] = &[
         "iscsi session",
         "no portal found",
         "no active iscsi",
+        "iscsiadm: no session found",
+        "iscsiadm: no active sessions",
     ])
     .but_not(&[
         "not installed",

@@ -32,6 +32,10 @@ const LIBUV: &[&str] = &[
 
 /// The matchers of this group.
 pub(super) const TABLE: &[Matcher] = &[
+    // ONTAP about an object of the SVM that the backend's file names: export policy, aggregate.
+    says(&["api status: failed", "entry doesn't exist"])
+        .at(&[Phase::Provision])
+        .likely(Is::DriverMisconfigured, &[Is::StorageclassInvalid]),
     says_any(LIBUV)
         .at(CONTROLLER)
         .general()

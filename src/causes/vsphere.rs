@@ -19,6 +19,21 @@ pub(super) const TABLE: &[Matcher] = &[
         ])
         .at(&[Phase::Attach])
         .states(Is::TopologyMismatch),
+    // The vim fault of a volume that a virtual machine has, when it is to be deleted.
+    says_any(&["types.resourceinuse", "the resource 'volume' is in use"])
+        .at(&[Phase::Delete])
+        .states(Is::DeleteBlockedInUse),
+    // CNS `VolumeMetadata.ContainerCluster`: the driver's `cluster-id` is empty or too long.
+    says(&["volumemetadata has invalid cluster id"]).states(Is::DriverMisconfigured),
+    // vCenter's own database, as its services word it.
+    says(&["database temporarily unavailable"]).states(Is::StorageBackendDegraded),
+    says_any(&["attaching ", "attachment of "])
+        .near(&["is not supported", "are not supported"])
+        .at(&[Phase::Attach])
+        .likely(
+            Is::UnsupportedCapability,
+            &[Is::VolumeInUseElsewhere, Is::DriverMisconfigured],
+        ),
     says_any(&["disk.enableuuid", "enableuuid"])
         .likely(Is::DriverMisconfigured, &[Is::DeviceNotFound]),
     says_any(&[

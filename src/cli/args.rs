@@ -103,6 +103,7 @@ pub(super) struct DiagnoseArgs {
     #[arg(value_enum)]
     pub(super) what: Diagnosable,
     /// The name of the claim.
+    #[arg(value_parser = name)]
     pub(super) name: String,
     /// A directory of objects as YAML or JSON, in place of the collector.
     #[arg(long, value_name = "DIRECTORY")]
@@ -110,6 +111,16 @@ pub(super) struct DiagnoseArgs {
     /// Where to look.
     #[command(flatten)]
     pub(super) scope: ScopeArgs,
+}
+
+/// The name of an object, without its namespace.
+fn name(word: &str) -> Result<String, String> {
+    match word.split_once('/') {
+        Some((namespace, name)) => Err(format!(
+            "a name has no slash; the namespace is a flag: -n {namespace} {name}"
+        )),
+        None => Ok(word.to_owned()),
+    }
 }
 
 /// Where to look.

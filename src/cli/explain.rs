@@ -23,7 +23,7 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<Answer> {
         None => RULES.iter().fold(String::new(), |mut text, rule| {
             let _ = writeln!(
                 text,
-                "{:<24} {:<8} {}",
+                "{:<26} {:<8} {}",
                 rule.code, rule.severity, rule.summary
             );
             text

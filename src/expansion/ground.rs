@@ -57,6 +57,11 @@ impl Case<'_> {
         let sizes = &self.volume.sizes;
         let device = match &sizes.device {
             Observed::Unknown(gap) => return not_seen(gap),
+            // Its medium is gone: how big it would be cannot be said.
+            Observed::Known(Some(Bytes(0))) => {
+                let what = "the block device has 0 bytes: what is behind it is gone";
+                return Ground::Unseen(Gap::new(Why::NotFound, what));
+            }
             Observed::Known(device) => *device,
         };
         let old = self.old_size();

@@ -46,7 +46,7 @@ pub(super) static FAULTS: [Entry; 14] = [
         name: "freeze-io",
         code: "MountUnresponsive",
         example: "",
-        does: "lets the storage behind the device answer nothing",
+        does: "lets the storage behind the device answer nothing; `losetup -a` on the machine waits for it too",
         needs: "root, ext4, /dev/fuse",
     },
     Entry {

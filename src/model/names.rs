@@ -1,6 +1,8 @@
 //! Newtypes for every identifier, so that a driver's name is never taken for a volume's.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 macro_rules! name {
@@ -94,7 +96,7 @@ impl fmt::Display for ClaimRef {
 }
 
 /// A path as the *host* sees it. Only `mounts` joins it to the agent's host root.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct HostPath(pub PathBuf);
 
 impl HostPath {
@@ -102,6 +104,38 @@ impl HostPath {
     #[must_use]
     pub fn join(&self, below: impl AsRef<Path>) -> Self {
         Self(self.0.join(below))
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.0.as_os_str().as_encoded_bytes()
+    }
+}
+
+/// By their bytes: paths of the mount table and of the kubelet are written in one way only, and a scan
+/// compares them by the thousand.
+impl Ord for HostPath {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.bytes().cmp(other.bytes())
+    }
+}
+
+impl PartialOrd for HostPath {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for HostPath {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes() == other.bytes()
+    }
+}
+
+impl Eq for HostPath {}
+
+impl Hash for HostPath {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes().hash(state);
     }
 }
 

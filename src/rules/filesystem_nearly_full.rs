@@ -6,7 +6,7 @@ use crate::model::facts::NodeFacts;
 use crate::model::finding::{Problem, Severity};
 use crate::model::stage::{MountStage, Stage};
 use crate::model::mount::Usage;
-use crate::model::objects::VolumeMode;
+use crate::model::objects::{PodState, VolumeMode};
 use crate::model::observed::{Observed, Why};
 use crate::model::sizes::Bytes;
 use crate::model::volume::Volume;
@@ -41,11 +41,17 @@ fn check(node: &NodeFacts, verdicts: &mut Verdicts) {
                 verdicts.problem(subject, problem(node, volume, usage));
             }
             Observed::Known(_) => verdicts.ok(subject),
-            // Not mounted at all: there is no filesystem to be full.
-            Observed::Unknown(gap) if gap.why == Why::NotFound => verdicts.ok(subject),
+            // Not mounted yet, or no more: there is no filesystem to be full.
+            Observed::Unknown(gap) if gap.why == Why::NotFound && !runs(volume) => verdicts.ok(subject),
             Observed::Unknown(gap) => verdicts.unknown(subject, &gap),
         }
     }
+}
+
+/// Whether a pod that should have it runs.
+fn runs(volume: &Volume) -> bool {
+    let running = Observed::Known(PodState::Running);
+    volume.published.iter().any(|published| published.state == running)
 }
 
 fn problem(node: &NodeFacts, volume: &Volume, usage: Usage) -> Problem {

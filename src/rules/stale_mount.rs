@@ -54,7 +54,7 @@ fn problem(node: &NodeName, volume: &Volume, published: &Published, mount: &Moun
     .since(gap.since)
     .because("answer of the filesystem", &gap.what, target.to_string())
     .because("mount", format!("{} on {}", mount.fs_type, mount.source), "host's mount table")
-    .next("See it fail on the node.", format!("stat --file-system {}", quote(target)))
+    .next("See it fail on the node.", format!("ls {}", quote(target)))
     .advise(format!("Find what went away behind {}: a daemon or mount pod, an export, or a filesystem that the kernel shut down (dmesg).", mount.source))
     .next(
         "Make the pod anew, so that the kubelet unmounts and mounts again.",
@@ -91,7 +91,7 @@ mod tests {
               - answer of the filesystem: statfs: Transport endpoint is not connected [/var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount]
               - mount: ext4 on /dev/sdb [host's mount table]
               > See it fail on the node.
-                stat --file-system /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount
+                ls /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount
               > Find what went away behind /dev/sdb: a daemon or mount pod, an export, or a filesystem that the kernel shut down (dmesg).
               > Make the pod anew, so that the kubelet unmounts and mounts again.
                 kubectl delete pod -n shop orders-0

@@ -47,15 +47,15 @@ fn check(node: &NodeFacts, verdicts: &mut Verdicts) {
 
 fn problem(node: &NodeName, volume: &Volume, published: &Published, mount: &Mount, side: ReadOnlySide) -> Problem {
     let Published { pod, target, .. } = published;
-    let options = match side {
-        ReadOnlySide::Mount => &mount.options,
-        ReadOnlySide::Superblock | ReadOnlySide::Emergency => &mount.super_options,
+    let (whose, options) = match side {
+        ReadOnlySide::Mount => ("options of the mount", &mount.options),
+        ReadOnlySide::Superblock | ReadOnlySide::Emergency => ("options of the filesystem", &mount.super_options),
     };
     Problem::new(format!(
         "Pod {pod} on {node} cannot write to volume {}: {side}, and neither the pod nor the volume asks for that.",
         volume.spec_name
     ))
-    .because("options", options, format!("host's mount table, {target}"))
+    .because(whose, options, format!("host's mount table, {target}"))
     .because("filesystem", format!("{} on {}", mount.fs_type, mount.source), "host's mount table")
     .because("asked to be read-only", "no", "pod, access modes, mount options, PersistentVolume")
     .next("Look in the node's kernel log for the error that came before.", "dmesg --ctime | grep -iE 'i/o error|remount|ext4|xfs|btrfs|nfs'")
@@ -95,7 +95,7 @@ mod tests {
         check(&RULE, &with_options("rw,relatime", "ro,errors=remount-ro", |_| ()), expect![[r#"
             critical UnexpectedReadOnly: claim shop/orders-db on node node-1
               Pod shop/orders-0 on node-1 cannot write to volume pvc-11: the filesystem is read-only, and neither the pod nor the volume asks for that.
-              - options: ro,errors=remount-ro [host's mount table, /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount]
+              - options of the filesystem: ro,errors=remount-ro [host's mount table, /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount]
               - filesystem: ext4 on /dev/sdb [host's mount table]
               - asked to be read-only: no [pod, access modes, mount options, PersistentVolume]
               > Look in the node's kernel log for the error that came before.
@@ -111,7 +111,7 @@ mod tests {
         check(&RULE, &with_options("ro,relatime", "rw", |_| ()), expect![[r#"
             critical UnexpectedReadOnly: claim shop/orders-db on node node-1
               Pod shop/orders-0 on node-1 cannot write to volume pvc-11: the mount is read-only, and neither the pod nor the volume asks for that.
-              - options: ro,relatime [host's mount table, /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount]
+              - options of the mount: ro,relatime [host's mount table, /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount]
               - filesystem: ext4 on /dev/sdb [host's mount table]
               - asked to be read-only: no [pod, access modes, mount options, PersistentVolume]
               > Look in the node's kernel log for the error that came before.
@@ -127,7 +127,7 @@ mod tests {
         check(&RULE, &with_options("rw,relatime", "rw,emergency_ro", |_| ()), expect![[r#"
             critical UnexpectedReadOnly: claim shop/orders-db on node node-1
               Pod shop/orders-0 on node-1 cannot write to volume pvc-11: the kernel made the filesystem read-only after errors, and neither the pod nor the volume asks for that.
-              - options: rw,emergency_ro [host's mount table, /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount]
+              - options of the filesystem: rw,emergency_ro [host's mount table, /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount]
               - filesystem: ext4 on /dev/sdb [host's mount table]
               - asked to be read-only: no [pod, access modes, mount options, PersistentVolume]
               > Look in the node's kernel log for the error that came before.

@@ -30,6 +30,9 @@ pub fn expand(case: &Case<'_>) -> Way {
     }
     let stuck = steps.iter().find(|step| step.mark == Mark::Stuck);
     let state = match stuck {
+        Some(step) if step.stage == Stage::Expand(ExpandStage::ClassAllows) => {
+            "Nobody asked for more than it has, and who does is refused.".to_owned()
+        }
         Some(step) => format!("It stands at: {}.", name(step.stage)),
         None if asked(case, &standing) => "It is done, as far as can be seen.".to_owned(),
         None => "Nobody asked for more than it has.".to_owned(),
