@@ -57,6 +57,7 @@ demo:
 # What a scan costs beside its floor; root, as the first process of namespaces of its own.
 bench:
 	cargo bench --locked --profile e2e --bench causes
+	cargo bench --locked --profile e2e --bench collector
 	cargo bench --locked --profile e2e --bench scan --no-run
 	unshare --mount --pid --fork --mount-proc $$(cargo bench --locked --profile e2e --bench scan --no-run 2>&1 | sed -n 's/.*(\(target[^)]*\)).*/\1/p')
 
