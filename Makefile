@@ -1,6 +1,6 @@
 # Thin targets: what they run is what CI runs.
 
-.PHONY: check fmt clippy test doc test-node e2e bench fuzz deny bless scan dev demo
+.PHONY: check fmt clippy test doc test-node e2e soak bench fuzz deny bless scan dev demo
 
 check: fmt clippy test doc
 
@@ -21,6 +21,11 @@ doc:
 e2e:
 	tests/cluster/build.sh
 	cargo test --locked --test e2e -- $(CHAPTERS)
+
+# The collector for longer than `cargo test` has: 200 agents and ten kills, garbage for a minute, a year of findings.
+soak:
+	CSI_DOCTOR_SOAK=1 cargo test --locked --test it -- --nocapture --test-threads 1 killed:: garbage::
+	CSI_DOCTOR_SOAK=1 cargo test --locked --lib -- --nocapture replays::year
 
 # Licences and sources; the advisory database needs the network and is no part of it.
 deny:
@@ -45,6 +50,7 @@ test-node:
 	cargo build --locked
 	tests/node/facts.sh target/debug/csi-doctor-lab
 	tests/node/expansion.sh target/debug/csi-doctor-lab
+	tests/node/full_disk.sh target/debug
 
 demo:
 	cargo run -- demo
@@ -52,6 +58,7 @@ demo:
 # What a scan costs beside its floor; root, as the first process of namespaces of its own.
 bench:
 	cargo bench --locked --profile e2e --bench causes
+	cargo bench --locked --profile e2e --bench collector
 	cargo bench --locked --profile e2e --bench scan --no-run
 	unshare --mount --pid --fork --mount-proc $$(cargo bench --locked --profile e2e --bench scan --no-run 2>&1 | sed -n 's/.*(\(target[^)]*\)).*/\1/p')
 

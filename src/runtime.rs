@@ -1,6 +1,8 @@
-//! What every daemon needs of its process: log lines on stdout, the signals that end it.
+//! What every daemon needs of its process: log lines on stdout, the signals that end it, a plain port.
 //!
 //! It knows no program and no finding.
+
+pub mod plain;
 
 use std::fmt;
 use std::future::Future;

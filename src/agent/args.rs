@@ -1,5 +1,6 @@
 //! What the agent is told.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::agent::scan::Settings;
 use crate::model::facts::Thresholds;
 use crate::model::names::HostPath;
-use crate::runtime::LogFormat;
+use crate::runtime::{LogFormat, plain};
 
 /// The node agent of csi-doctor: looks at the mounts, plugins and volumes of its node, says what
 /// is wrong, and reports to the collector. It changes nothing.
@@ -92,6 +93,14 @@ pub(super) struct RunArgs {
     /// Time between two scans.
     #[arg(long, env = "CSI_DOCTOR_INTERVAL", default_value = "30s", value_parser = duration)]
     pub(super) interval: Duration,
+
+    /// Where metrics and probes are served over plain HTTP, as ":9471"; nowhere when left out.
+    #[arg(long, env = "CSI_DOCTOR_HTTP_ENDPOINT", value_parser = plain::endpoint)]
+    pub(super) http_endpoint: Option<SocketAddr>,
+
+    /// Where on it metrics are.
+    #[arg(long, env = "CSI_DOCTOR_METRICS_PATH", default_value = "/metrics", value_parser = plain::metrics_path)]
+    pub(super) metrics_path: String,
 
     /// How to write logs.
     #[arg(long, env = "CSI_DOCTOR_LOG_FORMAT", default_value_t = LogFormat::Json)]

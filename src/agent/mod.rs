@@ -1,10 +1,12 @@
 //! The node agent: scans its node again and again and reports, or scans once and prints.
 
 mod args;
+mod metrics;
 pub mod objects;
 pub mod scan;
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +14,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser as _;
 use jiff::Timestamp;
+use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::time::MissedTickBehavior;
 
 use crate::agent::args::{Cli, Command, Output, RunArgs, ScanArgs};
+use crate::agent::metrics::Counts;
 use crate::agent::objects::Source;
 use crate::agent::scan::{Scanner, Settings};
 use crate::fold;
@@ -27,10 +31,14 @@ use crate::model::scan::Scan;
 use crate::model::view::{NodeView, View};
 use crate::program;
 use crate::render;
-use crate::runtime;
+use crate::runtime::plain::{Pulse, Told};
+use crate::runtime::{self, plain};
 
 /// How long after SIGTERM the last report may take.
 const LAST_REPORT: Duration = Duration::from_secs(3);
+
+/// What a scan may take beside its intervals: each thing that it asks has a deadline.
+const PULSE: Duration = Duration::from_mins(1);
 
 /// After a round that a change woke, the next may be woken only after so many times as long as it took:
 /// mounts that come without end must not keep a core busy.
@@ -58,7 +66,17 @@ async fn run(args: RunArgs) -> anyhow::Result<()> {
         .context("--collector")?
         .reporter();
     let (newest, unsent) = watch::channel(None);
-    let reporting = tokio::spawn(report(reporter, unsent));
+    let counts = Counts::default();
+    let pulse = Pulse::within(args.interval.saturating_mul(3) + PULSE);
+    if let Some(endpoint) = args.http_endpoint {
+        let told = Told {
+            metrics: metrics::registry(unsent.clone(), &counts),
+            metrics_path: args.metrics_path.clone(),
+            pulse: Arc::clone(&pulse),
+        };
+        serve_plain(endpoint, told).await?;
+    }
+    let reporting = tokio::spawn(report(reporter, unsent, counts.clone()));
     let objects = Source::open(&args.node).await?;
     if matches!(objects, Source::Nowhere) {
         tracing::warn!("no source of Kubernetes objects: only what lies on the node will be known");
@@ -72,7 +90,7 @@ async fn run(args: RunArgs) -> anyhow::Result<()> {
     let mut rested = tokio::time::Instant::now();
     let mut ticks = tokio::time::interval(args.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    tracing::info!(node = %args.node.node_name, interval = ?args.interval, collector = %args.collector, "agent started");
+    tracing::info!(k8s.node.name = args.node.node_name, interval = ?args.interval, collector = args.collector, "agent started");
     let mut shutdown = std::pin::pin!(runtime::shutdown().context("listening for signals")?);
     loop {
         tokio::select! {
@@ -86,6 +104,8 @@ async fn run(args: RunArgs) -> anyhow::Result<()> {
         };
         tracing::debug!(sequence = scan.origin.sequence, took = ?scan.took, "scanned");
         rested = tokio::time::Instant::now() + scan.took * REST;
+        counts.scans.inc();
+        pulse.beat();
         newest.send_replace(Some(Arc::new(scan)));
     }
     tracing::info!("agent stops");
@@ -96,6 +116,21 @@ async fn run(args: RunArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Probes and metrics, until the program ends.
+async fn serve_plain(endpoint: SocketAddr, told: Told) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(endpoint)
+        .await
+        .with_context(|| format!("listening on {endpoint} for --http-endpoint"))?;
+    let address = listener.local_addr().context("reading the own address")?;
+    tracing::info!(%address, "serving metrics and probes");
+    tokio::spawn(async move {
+        if let Err(error) = plain::serve(listener, told).await {
+            tracing::error!(%error, "metrics and probes are no longer served");
+        }
+    });
+    Ok(())
+}
+
 /// Waits for a change, and for the rest after the last round.
 async fn changed(woken: &Notify, rested: tokio::time::Instant) {
     tokio::time::sleep_until(rested).await;
@@ -103,13 +138,18 @@ async fn changed(woken: &Notify, rested: tokio::time::Instant) {
 }
 
 /// Sends the newest unsent scan; what was overtaken meanwhile is not worth sending.
-async fn report(mut reporter: Reporter, mut unsent: watch::Receiver<Option<Arc<Scan>>>) {
+async fn report(
+    mut reporter: Reporter,
+    mut unsent: watch::Receiver<Option<Arc<Scan>>>,
+    counts: Counts,
+) {
     let mut heard = true;
     while unsent.changed().await.is_ok() {
         let Some(scan) = unsent.borrow_and_update().clone() else {
             continue;
         };
         let outcome = reporter.report(&scan).await;
+        counts.reported(outcome.is_ok());
         match &outcome {
             Ok(()) if !heard => tracing::info!("the collector answers again"),
             Ok(()) => {}

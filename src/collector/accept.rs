@@ -3,13 +3,13 @@
 //! It knows no network. Readers get the view that it publishes, and never look into it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use prost::bytes::Bytes;
 use tokio::sync::{Notify, watch};
 
+use crate::collector::metrics::Counts;
 use crate::collector::source::{Moment, News, Source, contested, contradiction};
 use crate::collector::tell;
 use crate::fold::fold;
@@ -58,8 +58,7 @@ pub(super) struct Accept {
     store: Store,
     known: Mutex<Known>,
     changed: Notify,
-    /// Batches that could not be written since the last one that could.
-    lost: AtomicU64,
+    counts: Counts,
 }
 
 #[derive(Debug)]
@@ -123,7 +122,7 @@ impl Accept {
             store,
             known: Mutex::new(known),
             changed: Notify::new(),
-            lost: AtomicU64::new(0),
+            counts: Counts::default(),
         }
     }
 
@@ -134,7 +133,12 @@ impl Accept {
 
     /// How many groups of findings are in memory only, since the store cannot be written.
     pub(super) fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
+        self.counts.unwritten.get()
+    }
+
+    /// What is counted as it happens.
+    pub(super) fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// Takes a scan, with its bytes; ready when what it says is kept.
@@ -154,7 +158,9 @@ impl Accept {
         });
         finished
             .await
-            .map_err(|_| Refusal::Unavailable("the collector is ending".to_owned()))
+            .map_err(|_| Refusal::Unavailable("the collector is ending".to_owned()))?;
+        self.counts.reports.inc();
+        Ok(())
     }
 
     /// The part under the lock: batches of a source are handed to the store in their order.
@@ -208,7 +214,7 @@ impl Accept {
         match step.pending.written().await {
             Ok(()) => {
                 if self.lost() > 0 && !self.any_lost() {
-                    let lost = self.lost.swap(0, Ordering::Relaxed);
+                    let lost = self.counts.unwritten.set(0);
                     tracing::warn!(lost, "the store is written again");
                 }
             }
@@ -216,7 +222,7 @@ impl Accept {
                 if let Some(source) = self.known().source(&step.source) {
                     source.lost = true;
                 }
-                if self.lost.fetch_add(1, Ordering::Relaxed) == 0 {
+                if self.counts.unwritten.inc() == 0 {
                     tracing::error!(
                         %error,
                         "findings are kept in memory only, and are lost if the collector ends now"
@@ -225,6 +231,7 @@ impl Accept {
             }
         }
         for change in &step.changes {
+            self.counts.changed(change);
             tell::change(change);
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use crate::runtime::LogFormat;
+use crate::runtime::{LogFormat, plain};
 use crate::store::Location;
 
 /// Keeps what the agents say, and answers questions.
@@ -45,6 +45,14 @@ pub(super) struct Args {
     /// How many reports of one node are taken a minute, and at once
     #[arg(long, env = "CSI_DOCTOR_REPORTS_PER_MINUTE", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) reports_per_minute: u32,
+
+    /// Where metrics and probes are served over plain HTTP, as ":9471"; nowhere when left out
+    #[arg(long, env = "CSI_DOCTOR_HTTP_ENDPOINT", value_parser = plain::endpoint)]
+    pub(super) http_endpoint: Option<SocketAddr>,
+
+    /// Where on it metrics are
+    #[arg(long, env = "CSI_DOCTOR_METRICS_PATH", default_value = "/metrics", value_parser = plain::metrics_path)]
+    pub(super) metrics_path: String,
 
     /// How log lines are written: "json" or "text"
     #[arg(long, env = "CSI_DOCTOR_LOG_FORMAT", default_value_t = LogFormat::Json)]

@@ -8,6 +8,7 @@ mod args;
 mod asked;
 mod findings;
 mod intake;
+mod metrics;
 mod pages;
 mod refused;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
+use futures::FutureExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tonic::service::Routes;
@@ -34,14 +36,17 @@ use crate::collector::accept::{Accept, Settings};
 use crate::collector::args::Args;
 use crate::collector::findings::FindingsService;
 use crate::collector::intake::IntakeService;
+use crate::collector::metrics::Counts;
 use crate::collector::pages::Pages;
 use crate::collector::refused::Watched;
 use crate::collector::source::Moment;
 use crate::grpc::MESSAGE_LIMIT;
+use crate::model::view::View;
 use crate::program;
 use crate::proto::v1::findings_server::FindingsServer;
 use crate::proto::v1::intake_server::IntakeServer;
-use crate::runtime;
+use crate::runtime::plain::{Pulse, Told};
+use crate::runtime::{self, plain};
 use crate::store::{Location, Store};
 
 /// A request that takes longer is given up: its peer is slow or half open.
@@ -52,6 +57,24 @@ const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How many requests of one connection are under way at most.
 const STREAMS: u32 = 32;
+
+/// The view is made anew within seconds while the collector works at all.
+const PULSE: Duration = Duration::from_mins(1);
+
+/// Where it listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For agents and readers.
+    pub grpc: TcpListener,
+    /// For probes and metrics, and the path of the latter.
+    pub plain: Option<(TcpListener, String)>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(grpc: TcpListener) -> Self {
+        Self { grpc, plain: None }
+    }
+}
 
 /// What the operator set.
 #[derive(Debug, Clone)]
@@ -108,6 +131,19 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("listening on {listen}"))?;
+    let plain = match args.http_endpoint {
+        Some(endpoint) => {
+            let listener = TcpListener::bind(endpoint)
+                .await
+                .with_context(|| format!("listening on {endpoint} for --http-endpoint"))?;
+            Some((listener, args.metrics_path))
+        }
+        None => None,
+    };
+    let listeners = Listeners {
+        grpc: listener,
+        plain,
+    };
     let config = Config {
         store: args.store,
         grace_scale: args.grace_scale,
@@ -116,15 +152,19 @@ async fn run(args: Args) -> anyhow::Result<()> {
         reports_a_minute: args.reports_per_minute,
         ..Config::default()
     };
-    serve(listener, config, shutdown).await
+    serve(listeners, config, shutdown).await
 }
 
-/// Serves on this listener until told to stop; then finishes what is under way.
+/// Serves on these listeners until told to stop; then finishes what is under way.
 pub async fn serve(
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     config: Config,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
+    let Listeners {
+        grpc: listener,
+        plain,
+    } = listeners.into();
     let address = listener.local_addr().context("reading the own address")?;
     let (store, kept, writer) = Store::open(&config.store)?;
     let settings = Settings {
@@ -141,6 +181,8 @@ pub async fn serve(
         "there is neither TLS nor identity: whoever reaches this address can report and read"
     );
 
+    let beside = beside(plain, view.clone(), accept.counts())?;
+
     let (health_reporter, health) = tonic_health::server::health_reporter();
     let intake = IntakeServer::new(IntakeService::new(Arc::clone(&accept)))
         .max_decoding_message_size(MESSAGE_LIMIT);
@@ -156,7 +198,7 @@ pub async fn serve(
 
     let stopping = Notify::new();
     let routes = Routes::from(api::router(pages))
-        .add_service(Watched::new(intake))
+        .add_service(Watched::new(intake, accept.counts().clone()))
         .add_service(findings)
         .add_service(health);
     let server = Server::builder()
@@ -181,6 +223,7 @@ pub async fn serve(
         result = server => result.context("serving")?,
         () = accept.publish(&views) => {}
         () = accept.listen_for_silence() => {}
+        result = beside => result.context("serving metrics and probes")?,
         () = too_long => tracing::warn!("ending with connections still open"),
     }
     drop(accept);
@@ -193,4 +236,39 @@ pub async fn serve(
     }
     tracing::info!("the collector has ended");
     Ok(())
+}
+
+/// For ever: the plain port, if there is one.
+fn beside(
+    plain: Option<(TcpListener, String)>,
+    mut view: watch::Receiver<Arc<View>>,
+    counts: &Counts,
+) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + use<>> {
+    let pulse = Pulse::within(PULSE);
+    let serving = match plain {
+        Some((listener, metrics_path)) => {
+            let address = listener.local_addr().context("reading the own address")?;
+            tracing::info!(%address, "serving metrics and probes");
+            let told = Told {
+                metrics: metrics::registry(view.clone(), counts),
+                metrics_path,
+                pulse: Arc::clone(&pulse),
+            };
+            plain::serve(listener, told).left_future()
+        }
+        None => std::future::pending().right_future(),
+    };
+    pulse.beat();
+    let beating = async move {
+        while view.changed().await.is_ok() {
+            pulse.beat();
+        }
+        std::future::pending::<()>().await;
+    };
+    Ok(async move {
+        tokio::select! {
+            result = serving => Ok(result?),
+            () = beating => Ok(()),
+        }
+    })
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -11,6 +10,8 @@ use tonic::codegen::{BoxFuture, Service, http};
 use tonic::server::NamedService;
 use tonic::transport::server::TcpConnectInfo;
 use tonic::{Code, Status};
+
+use crate::collector::metrics::Counts;
 
 /// A broken agent must not fill the log.
 const TELL_EVERY: Duration = Duration::from_mins(1);
@@ -27,15 +28,19 @@ pub(super) struct Watched<S> {
 
 #[derive(Debug, Default)]
 struct Refused {
-    count: AtomicU64,
+    counts: Counts,
     told: Mutex<BTreeMap<IpAddr, Instant>>,
 }
 
 impl<S> Watched<S> {
-    pub(super) fn new(service: S) -> Self {
+    pub(super) fn new(service: S, counts: Counts) -> Self {
+        let refused = Refused {
+            counts,
+            ..Refused::default()
+        };
         Self {
             service,
-            refused: Arc::default(),
+            refused: Arc::new(refused),
         }
     }
 }
@@ -96,13 +101,13 @@ fn usual(code: Code) -> Code {
 
 impl Refused {
     fn tell(&self, peer: Option<IpAddr>, code: Code, why: &str) {
-        let refused = self.count.fetch_add(1, Ordering::Relaxed) + 1;
+        let refused = self.counts.refused(code);
         if peer.is_some_and(|peer| self.was_told(peer)) {
             return;
         }
         tracing::warn!(
-            peer = peer.map(|peer| peer.to_string()),
-            code = ?code,
+            client.address = peer.map(|peer| peer.to_string()),
+            rpc.response.status_code = ?code,
             refused,
             "a report is refused: {why}"
         );

@@ -1,9 +1,8 @@
-//! The log lines about findings, with field names that follow OpenTelemetry's.
+//! The log lines about findings, with field names that follow OpenTelemetry's (`docs/logs.md`).
 
 use jiff::Timestamp;
 
 use crate::history::{Change, ChangeKind};
-use crate::model::finding::Object;
 use crate::model::names::NodeName;
 
 /// One line when a finding opens, changes its state or is over. What never opened is not told.
@@ -13,23 +12,21 @@ pub(super) fn change(change: &Change) {
         return;
     }
     let subject = &finding.key.subject;
-    let (claim, pod) = match &subject.object {
-        Object::Claim(claim) => (Some(claim.name.as_str()), None),
-        Object::Pod(pod) => (None, Some(pod.name.as_str())),
-        Object::PersistentVolume(..) | Object::Driver(_) | Object::Node(_) | Object::Server(_) => {
-            (None, None)
-        }
-    };
+    let object = &subject.object;
+    let of_kind = |kind: &str| (object.kind() == kind).then(|| object.name());
+    let node = subject.node.as_ref().map(NodeName::as_str);
     tracing::info!(
         csi_doctor.code = finding.key.code.0.as_str(),
         csi_doctor.severity = finding.severity.as_str(),
         csi_doctor.state = finding.state.as_str(),
         csi_doctor.change = change.kind.as_str(),
-        csi_doctor.subject = %subject.object,
-        k8s.node.name = subject.node.as_ref().map(NodeName::as_str),
-        k8s.namespace.name = subject.object.namespace(),
-        k8s.persistentvolumeclaim.name = claim,
-        k8s.pod.name = pod,
+        csi_doctor.subject = %object,
+        csi_doctor.driver = of_kind("driver"),
+        k8s.node.name = node.or_else(|| of_kind("node")),
+        k8s.namespace.name = object.namespace(),
+        k8s.persistentvolumeclaim.name = of_kind("claim"),
+        k8s.persistentvolume.name = of_kind("volume"),
+        k8s.pod.name = of_kind("pod"),
         "{}",
         finding.problem.message
     );
@@ -39,7 +36,7 @@ pub(super) fn change(change: &Change) {
 pub(super) fn gone(node: &NodeName, heard: Option<Timestamp>) {
     tracing::warn!(
         k8s.node.name = node.as_str(),
-        heard = heard.map(|heard| heard.to_string()),
+        csi_doctor.heard = heard.map(|heard| heard.to_string()),
         "the node is taken to be gone: nothing of it is kept"
     );
 }
@@ -48,7 +45,7 @@ pub(super) fn gone(node: &NodeName, heard: Option<Timestamp>) {
 pub(super) fn silent(node: &NodeName, heard: Option<Timestamp>) {
     tracing::warn!(
         k8s.node.name = node.as_str(),
-        heard = heard.map(|heard| heard.to_string()),
+        csi_doctor.heard = heard.map(|heard| heard.to_string()),
         "the agent is silent: what is known of its node is unconfirmed"
     );
 }

@@ -1,4 +1,6 @@
 //! The collector's own process, killed in the middle of intake: what was acknowledged is kept.
+//!
+//! `make soak` does so with 200 agents of 100 volumes each.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -10,13 +12,20 @@ use csi_doctor::grpc::client::{Collector, FindingFilter};
 use csi_doctor::model::facts::{NodeFacts, Thresholds};
 use csi_doctor::model::finding::{Object, Problem, RuleVerdicts, Severity, State, Subject};
 use csi_doctor::model::observed::Listing;
+use csi_doctor::model::sample;
 use csi_doctor::model::scan::{Origin, Scan};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-const NODES: usize = 20;
+use crate::support::is_soak;
+
 const KILLS: usize = 10;
+
+/// How many nodes, and how many volumes on each.
+fn size() -> (usize, usize) {
+    if is_soak() { (200, 100) } else { (20, 1) }
+}
 
 /// The process, killed when it is dropped.
 struct Process {
@@ -56,6 +65,11 @@ impl Drop for Process {
 }
 
 fn scan(node: usize, sequence: u64) -> Scan {
+    let volumes = (0..size().1).map(|index| {
+        let mut volume = sample::node().volumes.items.remove(0);
+        volume.spec_name = format!("pvc-{node}-{index}");
+        volume
+    });
     let name = format!("node-{node}");
     let subject = Subject {
         object: Object::Driver("d".into()),
@@ -73,7 +87,7 @@ fn scan(node: usize, sequence: u64) -> Scan {
             node: name.into(),
             observed_at: Timestamp::UNIX_EPOCH,
             thresholds: Thresholds::DEFAULT,
-            volumes: Listing::default(),
+            volumes: Listing::complete(volumes.collect()),
             leftovers: Listing::default(),
             uncovered: Listing::default(),
             drivers: Listing::default(),
@@ -133,11 +147,17 @@ async fn kept(address: &str) -> BTreeMap<String, (u64, Timestamp)> {
         .collect()
 }
 
+async fn volumes_kept(address: &str) -> usize {
+    let mut reader = Collector::at(address).unwrap().reader();
+    reader.summary().await.unwrap().1.volumes
+}
+
 #[tokio::test]
 async fn what_was_acknowledged_survives_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("store.db");
-    let mut acknowledged = [0; NODES];
+    let (nodes, volumes) = size();
+    let mut acknowledged = vec![0; nodes];
     let mut first_seen: BTreeMap<String, Timestamp> = BTreeMap::new();
     for _ in 0..KILLS {
         let process = Process::start(&store);
@@ -171,6 +191,7 @@ async fn what_was_acknowledged_survives_a_kill() {
             let first = first_seen.entry(format!("Sick{node}")).or_insert(seen);
             assert_eq!(*first, seen, "node {node}");
         }
-        assert_eq!(kept.len(), NODES);
+        assert_eq!(kept.len(), nodes);
+        assert_eq!(volumes_kept(&process.address).await, nodes * volumes);
     }
 }

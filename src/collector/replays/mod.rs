@@ -2,6 +2,7 @@
 //! what is open at every moment, and that nothing is left behind.
 
 mod lives;
+mod year;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
