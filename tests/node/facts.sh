@@ -38,7 +38,7 @@ plain() {
 # A scan that was the first to ask a FUSE volume that hangs cannot end before the volume answers, though it
 # has printed all: it is left behind.
 facts() {
-    timeout 10 "$binary" exec --name "$name" -- csi-doctor-agent scan --once -o facts >"$place/raw" 2>/dev/null || true
+    timeout --signal KILL 10 "$binary" exec --name "$name" -- csi-doctor-agent scan --once -o facts >"$place/raw" 2>/dev/null || true
     plain <"$place/raw" | awk -v claim="${1:-}" '
         claim == "" { print; next }
         /^[^ ]/ { on = index($0, claim) > 0 } on { print }'
