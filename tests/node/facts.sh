@@ -11,7 +11,7 @@ place=$(mktemp -d)
 wrong=0
 export CSI_DOCTOR_LAB_NAME=$name
 
-for tool in mkfs.ext4 mkfs.xfs mkfs.btrfs losetup; do
+for tool in mkfs.ext4 mkfs.xfs mkfs.btrfs losetup timeout awk; do
     command -v "$tool" >/dev/null || { echo "missing: $tool" >&2; exit 1; }
 done
 [ -r /dev/fuse ] || { echo "missing: /dev/fuse" >&2; exit 1; }
@@ -25,13 +25,24 @@ for _ in $(seq 600); do
     sleep 0.1
 done
 
-# What is the same in every run: numbers that the kernel and the lab give out are left out.
+# What is the same in every run: numbers that the kernel and the lab give out are left out. Devices are
+# named by the order in which they appear, so that one that is another shows.
 plain() {
-    sed -E -e 's#/dev/loop[0-9]+#/dev/loopN#g' -e 's/\b7:[0-9]+/7:N/g' -e 's/\b0:[0-9]+/0:N/g' \
+    sed -E -e 's#/dev/loop[0-9]+#/dev/loopN#g' -e 's/device: 7:[0-9]+/device: 7:N/' \
         -e 's/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/UID/g' -e 's/[0-9a-f]{64}/HASH/g' \
         -e 's/vol-[0-9a-f]{17}/vol-N/g' -e 's/[0-9]+ requests? waits?/N requests wait/g' \
-        -e 's/process [0-9]+/process N/g' -e 's/of [0-9]{7,} inodes/of N inodes/g' -e 's/since [0-9]{4}-[0-9-]+ [0-9:]+ UTC/since TIME/g' \
-        -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+( UTC|Z)/TIME/g'
+        -e 's/of [0-9]{7,} inodes/of N inodes/g' \
+        -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+( UTC|Z)/TIME/g' |
+        awk '{
+            line = ""
+            while (match($0, /\([0-9]+:[0-9]+\)/)) {
+                device = substr($0, RSTART, RLENGTH)
+                if (!(device in names)) names[device] = sprintf("(device %c)", 65 + count++)
+                line = line substr($0, 1, RSTART - 1) names[device]
+                $0 = substr($0, RSTART + RLENGTH)
+            }
+            print line $0
+        }'
 }
 
 # facts [CLAIM]: all of them, or those of one volume.
@@ -39,9 +50,9 @@ plain() {
 # has printed all: it is left behind.
 facts() {
     timeout --signal KILL 10 "$binary" exec --name "$name" -- csi-doctor-agent scan --once -o facts >"$place/raw" 2>/dev/null || true
-    plain <"$place/raw" | awk -v claim="${1:-}" '
+    awk -v claim="${1:-}" '
         claim == "" { print; next }
-        /^[^ ]/ { on = index($0, claim) > 0 } on { print }'
+        /^[^ ]/ { on = index($0, claim) > 0 } on { print }' "$place/raw" | plain
 }
 
 # compare WHAT [CLAIM]: waits until the facts are as expected.
