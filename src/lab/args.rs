@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Fault(Fault),
     /// Expand a volume step by step, with a driver that does or does not do its part
     Expand(Expand),
+    /// Take a volume from its pod and bring it back, again and again
+    Cycle(Cycle),
     /// Undo the faults of one volume, or of all
     Heal(Heal),
     /// List the faults: what each does and what it needs
@@ -140,6 +142,17 @@ pub(crate) struct Expand {
     /// How the driver behaves on the node: well, lie, hang, offline, or a gRPC code such as Internal
     #[arg(long, default_value = "well", value_name = "MANNER")]
     pub(crate) node: Manner,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Cycle {
+    #[command(flatten)]
+    pub(crate) lab: Named,
+    /// The claim of the volume, as `up` prints it
+    pub(crate) volume: String,
+    /// How often
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) times: u32,
 }
 
 #[derive(Debug, clap::Args)]

@@ -40,6 +40,10 @@ pub(crate) enum Request {
         controller: String,
         node: String,
     },
+    Cycle {
+        volume: String,
+        times: u32,
+    },
     Heal {
         volume: Option<String>,
     },
@@ -198,6 +202,7 @@ async fn obey(request: Request, lab: &Shared) -> anyhow::Result<Vec<String>> {
             };
             lab.grow(&volume, &course).await.map(|did| vec![did])
         }
+        Request::Cycle { volume, times } => lab.cycle(&volume, times).await.map(|did| vec![did]),
         Request::Heal { volume: Some(name) } => lab.heal(&name).await,
         Request::Heal { volume: None } => lab.heal_all().await,
         Request::Stop { what } => lab.stop(&what).await.map(|did| vec![did]),

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
@@ -218,6 +219,27 @@ impl Lab {
         ];
         let program = Program::Agent.name();
         self.processes.start("agent", program, arguments)
+    }
+
+    /// `cycle`: unpublishes and publishes a volume so often, as pods that come and go; fails at the first
+    /// unmount that somebody else's look at the volume keeps from happening.
+    pub(crate) async fn cycle(&mut self, claim: &str, times: u32) -> anyhow::Result<String> {
+        let index = self.find(claim)?;
+        self.stop_container(index).await?;
+        let begun = Instant::now();
+        let volume = &self.volumes[index];
+        for round in 1..=times {
+            kubelet::unpublish(&self.setup, volume)
+                .await
+                .with_context(|| format!("in round {round} of {times}"))?;
+            kubelet::publish(&self.setup, volume).await?;
+        }
+        let took = begun.elapsed();
+        self.start_container(index).await?;
+        Ok(format!(
+            "unpublished and published {claim} {times} times in {:.1} s, and nothing was busy",
+            took.as_secs_f64()
+        ))
     }
 
     /// `stop`: kills a part.

@@ -101,6 +101,13 @@ fn run(command: Command, program: &str) -> anyhow::Result<ExitCode> {
                 node: wanted.node.to_string(),
             },
         ),
+        Command::Cycle(wanted) => control::ask(
+            &wanted.lab.name,
+            &control::Request::Cycle {
+                volume: wanted.volume,
+                times: wanted.times,
+            },
+        ),
         Command::Heal(wanted) => control::ask(
             &wanted.lab.name,
             &control::Request::Heal {
