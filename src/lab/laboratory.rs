@@ -116,15 +116,7 @@ impl Lab {
         reason: &str,
         message: String,
     ) -> anyhow::Result<()> {
-        let told = Told {
-            about,
-            by: by.to_owned(),
-            warning: false,
-            reason,
-            message,
-            at: Timestamp::now(),
-        };
-        self.write(&objects::event(&self.volumes[index], &told))
+        self.note(index, about, by, (false, reason), message)
     }
 
     /// Writes a warning.
@@ -136,10 +128,21 @@ impl Lab {
         reason: &str,
         message: String,
     ) -> anyhow::Result<()> {
+        self.note(index, about, by, (true, reason), message)
+    }
+
+    fn note(
+        &self,
+        index: usize,
+        about: About,
+        by: &str,
+        (warning, reason): (bool, &str),
+        message: String,
+    ) -> anyhow::Result<()> {
         let told = Told {
             about,
             by: by.to_owned(),
-            warning: true,
+            warning,
             reason,
             message,
             at: Timestamp::now(),
