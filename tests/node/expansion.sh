@@ -51,9 +51,12 @@ stands() {
 }
 
 grow() { "$binary" expand --name "$name" "$@" >>"$place/did"; }
+# Events have whole seconds: what is said before, at and after the end is not to share one.
 go_on() {
+    sleep 1.1
     "$binary" heal --name "$name" "$1" >>"$place/did"
     expect "$1" "after it went on" ""
+    sleep 1.1
 }
 
 # Of a resizer that spoke of another claim lately nobody says that it is missing.
