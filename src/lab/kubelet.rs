@@ -11,11 +11,11 @@ use serde_json::json;
 use tokio::time::{sleep, timeout};
 use tonic::transport::{Channel, Endpoint};
 
-use crate::lab::mounts;
 use crate::lab::objects::Registered;
 use crate::lab::plugin::name;
 use crate::lab::site::{NODE, Setup};
 use crate::lab::volumes::{Driver, Kind, Volume};
+use crate::lab::{faults, mounts};
 use crate::proto::csi::node_client::NodeClient;
 use crate::proto::csi::node_service_capability::{Type as NodeType, rpc::Type as NodeRpc};
 use crate::proto::csi::volume_capability::access_mode::Mode;
@@ -205,15 +205,8 @@ fn map(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
 fn unmap(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
     let own = volume.block_map(setup);
     mounts::unmount(&own)?;
-    for path in [own, volume.block_link(setup)] {
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("could not remove {}", path.display()));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
+    faults::remove(&own)?;
+    faults::remove(&volume.block_link(setup))
 }
 
 fn make_parent(path: &Path) -> anyhow::Result<()> {

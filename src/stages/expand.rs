@@ -207,26 +207,17 @@ fn controller_words(case: &Case<'_>, trouble: &Trouble) -> String {
 }
 
 fn capacity_raised(case: &Case<'_>, standing: &Standing) -> Step {
-    let stage = ExpandStage::CapacityRaised;
-    let capacity = case.provided().to;
-    let volume = &case.persistent.name;
-    match standing {
-        Standing::Unseen | Standing::Controller(_) => step(
-            stage,
-            Mark::Ahead,
-            format!("persistentvolume {volume} has {capacity}"),
-        ),
-        Standing::Idle if !case.is_recorded() => step(
-            stage,
-            Mark::Ahead,
-            format!("persistentvolume {volume} has {capacity}"),
-        ),
-        _ => step(
-            stage,
-            Mark::Done,
-            format!("persistentvolume {volume} has {capacity}"),
-        ),
-    }
+    let mark = match standing {
+        Standing::Unseen | Standing::Controller(_) => Mark::Ahead,
+        Standing::Idle if !case.is_recorded() => Mark::Ahead,
+        _ => Mark::Done,
+    };
+    let (volume, capacity) = (&case.persistent.name, case.provided().to);
+    step(
+        ExpandStage::CapacityRaised,
+        mark,
+        format!("persistentvolume {volume} has {capacity}"),
+    )
 }
 
 fn node_expanded(case: &Case<'_>, standing: &Standing, ground: &Ground) -> Step {
