@@ -25,6 +25,7 @@ macro_rules! rules {
 }
 
 rules! {
+    container_mount_stale,
     controller_expansion_failed,
     controller_expansion_pending,
     device_missing,

@@ -310,6 +310,7 @@ fn codes_are_never_renamed_or_reused() {
         .map(|rule| rule.code)
         .collect();
     expect![[r#"
+        ContainerMountStale
         ControllerExpansionFailed
         ControllerExpansionPending
         DeviceMissing
