@@ -5,6 +5,7 @@
 
 mod cache;
 pub mod client;
+pub mod cluster;
 pub mod convert;
 mod failure;
 mod index;

@@ -26,7 +26,7 @@ use crate::model::observed::{Gap, Listing};
 use super::cache::Cache;
 use super::failure::{self, Verb};
 use super::kept::{Arrived, Kept, Key, Page, Said};
-use super::watch::Watch;
+use super::watch::{First, Watch};
 
 /// Objects under which nothing is under way are asked for anew after half of this to the whole of
 /// it. The kubelet asks for each claim and volume about once a minute.
@@ -62,7 +62,7 @@ impl Node {
     pub fn watch(client: Client, name: NodeName) -> Self {
         let fields = format!("spec.nodeName={name}");
         Self {
-            pods: Watch::begin(client.clone(), Some(fields)),
+            pods: Watch::begin(client.clone(), Some(fields), First::Whole),
             client,
             name,
             claims: Cache::new(REFRESH),
