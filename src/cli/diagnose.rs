@@ -1,5 +1,6 @@
 //! `diagnose pvc`: the way of a claim's expansion, from a collector or from a directory of manifests.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::bail;
@@ -13,6 +14,7 @@ use crate::join;
 use crate::kubernetes::manifests::Directory;
 use crate::model::finding::{Object, RuleVerdicts};
 use crate::model::names::ClaimRef;
+use crate::model::objects::Objects;
 use crate::model::observed::Observed;
 use crate::model::view::{NodeStatus, NodeVolume};
 use crate::model::volume::Volume;
@@ -27,20 +29,30 @@ pub(super) fn from_directory(
     args: &DiagnoseArgs,
     fail_on: FailOn,
 ) -> anyhow::Result<Answer> {
-    let at = Timestamp::now();
     let objects = Directory::new(directory.to_owned()).read();
+    from_objects(objects, &directory.display().to_string(), args, fail_on)
+}
+
+/// By objects alone, wherever they were read.
+fn from_objects(
+    objects: Objects,
+    place: &str,
+    args: &DiagnoseArgs,
+    fail_on: FailOn,
+) -> anyhow::Result<Answer> {
+    let at = Timestamp::now();
     let asked = |claim: &ClaimRef| is_asked(claim, args);
-    let found_any = objects.claims.items.iter().find(|one| asked(&one.claim));
-    let Some(claim) = found_any else {
+    let mut claims = objects.claims.items.iter().map(|one| &one.claim);
+    let Some(claim) = claims.find(|one| asked(one)).cloned() else {
         if let Some(gap) = objects.claims.gaps.first() {
             bail!(
                 "no claim {} was read, and not all could be: {gap}",
                 args.name
             );
         }
-        bail!("there is no claim {} in {}", args.name, directory.display());
+        bail!("there is no claim {} in {place}", args.name);
     };
-    let facts = join::cluster(&objects, at);
+    let facts = join::cluster(objects, &BTreeSet::new(), at);
     let verdicts = rules::diagnose_cluster(&facts);
     let volumes = facts.volumes.items.iter();
     let ours: Vec<&Volume> = volumes
@@ -48,8 +60,7 @@ pub(super) fn from_directory(
         .collect();
     if ours.is_empty() {
         bail!(
-            "claim {} is bound to no CSI volume that was read, so there is no expansion to follow",
-            claim.claim
+            "claim {claim} is bound to no CSI volume that was read, so there is no expansion to follow"
         );
     }
     let mut answer = Answer {
