@@ -3,6 +3,7 @@
 //! It gives whatever objects it is given, for all nodes or for one; which of them matter where is
 //! decided when they are joined. It knows neither mounts nor plugins.
 
+mod ask;
 mod cache;
 pub mod client;
 pub mod cluster;
@@ -10,6 +11,7 @@ pub mod convert;
 mod failure;
 mod index;
 mod kept;
+pub mod list;
 pub mod manifests;
 pub mod node;
 pub mod parse;

@@ -18,13 +18,11 @@ use tokio::time::timeout;
 
 use crate::model::observed::Gap;
 
+use super::ask::{self, PAGE};
 use super::failure::{self, Verb};
 use super::index::Index;
-use super::kept::{Arrived, Kept, Page};
+use super::kept::{Arrived, Kept};
 use super::patience::{Patience, jittered};
-
-/// So many objects are asked for at once.
-const PAGE: u32 = 500;
 
 /// A list, or the beginning of a watch, that takes longer is given up.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -183,10 +181,7 @@ impl<M: Kept> Follower<M> {
             ..ListParams::default()
         };
         loop {
-            let request = Request::new(M::path(""))
-                .list(&params)
-                .map_err(|error| failed(kube::Error::BuildRequest(error)))?;
-            let page: Page<M> = timeout(ANSWER, self.client.request(request))
+            let page = timeout(ANSWER, ask::page::<M>(&self.client, "", &params))
                 .await
                 .map_err(|_| End::late::<M>(Verb::List))?
                 .map_err(failed)?;
