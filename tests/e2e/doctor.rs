@@ -140,6 +140,18 @@ pub(crate) fn ask(collector: u16, words: &[&str]) -> Option<Value> {
     serde_json::from_slice(&output.stdout).ok()
 }
 
+/// What the command line says with a caller's rights and no collector, and how it ends.
+pub(crate) fn by_caller(kubeconfig: &Path, words: &[&str]) -> (String, Option<i32>) {
+    let output = Command::new(COMMAND_LINE)
+        .args(words)
+        .arg("--kubeconfig")
+        .arg(kubeconfig)
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (String::from_utf8(text).unwrap(), output.status.code())
+}
+
 /// What the command line prints for a person.
 pub(crate) fn tell(collector: u16, words: &[&str]) -> String {
     let output = Command::new(COMMAND_LINE)

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::cluster::Cluster;
-use crate::doctor::{collect_with, findings, kubeconfig_of};
+use crate::doctor::{by_caller, collect_with, findings, kubeconfig_of};
 use crate::node::{Node, common};
 use crate::until;
 
@@ -51,6 +51,7 @@ pub(super) fn what_the_controllers_make(cluster: &Cluster) {
     a_first_consumer(cluster, &seen);
     a_left_over_attachment(cluster, &seen);
     an_expansion_that_nobody_serves(cluster, port);
+    a_caller_with_the_api_alone(cluster);
     files_and_server_are_one(cluster, &seen);
 }
 
@@ -249,9 +250,35 @@ fn an_expansion_that_nobody_serves(cluster: &Cluster, port: u16) {
     );
     known(
         "the same once it is done",
-        || claim(cluster, "served-by-none")["status"]["conditions"].is_null(),
+        || claim(cluster, "served-by-none")["status"]["capacity"]["storage"] == "2Gi",
         || !found("ControllerExpansionPending"),
     );
+}
+
+/// The command line without a collector: with all rights, and with those of a namespace alone.
+fn a_caller_with_the_api_alone(cluster: &Cluster) {
+    bound_claim(cluster, "asked-for");
+    enlarge(cluster, "asked-for");
+    let admin = cluster.dir().join("admin.kubeconfig");
+    let words = ["diagnose", "pvc", "asked-for", "-n", "shop"];
+    let (text, code) = by_caller(&admin, &words);
+    assert!(text.contains("ResizerMissing") && code == Some(1), "{text}");
+
+    let version = "rbac.authorization.k8s.io/v1";
+    let items = json!([
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "owner", "namespace": "csi-doctor"}},
+        {"apiVersion": version, "kind": "RoleBinding", "metadata": {"name": "owner", "namespace": "shop"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+            "subjects": [{"kind": "ServiceAccount", "name": "owner", "namespace": "csi-doctor"}]},
+    ]);
+    cluster.apply(&json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string());
+    let owner = kubeconfig_of(cluster, "owner", cluster.api_port());
+    let gap = "a role must grant the verb get on persistentvolumes";
+    until("the owner's rights hold", Duration::from_secs(30), || {
+        let (text, code) = by_caller(&owner, &words);
+        (text.contains(gap) && code == Some(2)).then_some(())
+    });
+    println!("   diagnose by the API alone: the finding; of the owner of a namespace: {gap}");
 }
 
 /// What `kubectl get -o yaml` writes of the same cluster gives the same objects and facts.
