@@ -200,7 +200,11 @@ fn published(pod: &Pod, volume: &PodVolume, persistent: &PersistentVolume) -> Pu
     Published {
         pod: pod.pod.clone(),
         state: Observed::Known(pod.state),
+        name: volume.name.clone(),
         started: pod.started,
+        ended: pod.ended,
+        stacked: 0,
+        events: Listing::default(),
         target: HostPath::default(),
         mount: untouched(),
         usage: untouched(),

@@ -19,9 +19,6 @@ const REASONS: [&str; 7] = [
     "VolumeResizeSuccessful",
 ];
 
-/// What a `FailedMount` says when the expansion at a mount fails (kubelet, `operation_generator.go`).
-const FAILED_AT_MOUNT: &str = "while expanding volume";
-
 /// So many of the latest events are kept.
 const KEPT: usize = 8;
 
@@ -87,6 +84,5 @@ pub(super) fn put_said<'a>(
 }
 
 fn is_about_expansion(event: &Event) -> bool {
-    REASONS.contains(&event.reason.as_str())
-        || (event.reason == "FailedMount" && event.message.contains(FAILED_AT_MOUNT))
+    REASONS.contains(&event.reason.as_str()) || event.is_about_expansion_at_mount()
 }

@@ -14,6 +14,7 @@ mod expansion;
 mod index;
 mod leftovers;
 mod paths;
+mod said;
 mod stale;
 mod volumes;
 
@@ -49,6 +50,8 @@ pub fn join(seen: &Seen) -> NodeFacts {
         drivers,
         leftovers,
         uncovered,
+        waiting: said::waiting(seen),
+        kubelet: leftovers::kubelet(seen),
         gaps,
     }
 }

@@ -76,6 +76,7 @@ impl Situation {
             plugins: Listing::complete(world.plugins()),
             objects: Directory::new(story.join("manifests")).read(),
             containers: Observed::Known(Vec::new()),
+            kubelet_process: world.kubelet(),
         };
         let seen = Seen {
             containers: world.containers(&seen),

@@ -11,7 +11,9 @@ use csi_doctor::model::names::{HostPath, PodRef, Uid};
 use csi_doctor::model::objects::{ContainerPlace, PodState, PodVolume, PodVolumeSource};
 use csi_doctor::model::observed::{Gap, Listing, Observed, Why};
 use csi_doctor::model::sample;
-use csi_doctor::model::seen::{Answers, ContainerSeen, Filesystem, PluginSeen, Seen};
+use csi_doctor::model::seen::{
+    Answers, ContainerSeen, Filesystem, KubeletProcess, PluginSeen, Seen,
+};
 use csi_doctor::model::sizes::Bytes;
 use csi_doctor::model::state::{BlockDevice, FilesystemErrors, KernelState};
 use csi_doctor::model::volume::{Condition, DriverStats, Published, Volume};
@@ -33,6 +35,12 @@ pub(super) struct World {
     stats: Vec<StatsAnswer>,
     /// What processes of pods see; where left out, pods that run have what the host has.
     containers: Option<Vec<ContainerAnswer>>,
+    /// No kubelet runs.
+    #[serde(default)]
+    kubelet_down: bool,
+    /// Manifests of static pods that the kubelet was given.
+    #[serde(default)]
+    static_pods: u32,
 }
 
 #[derive(Deserialize)]
@@ -160,6 +168,14 @@ impl ContainerAnswer {
 impl World {
     pub(super) fn plugins(&self) -> Vec<PluginSeen> {
         self.plugins.iter().map(PluginAnswer::seen).collect()
+    }
+
+    pub(super) fn kubelet(&self) -> Observed<Option<KubeletProcess>> {
+        let process = KubeletProcess {
+            process: 612,
+            static_pods: Observed::Known(self.static_pods),
+        };
+        Observed::Known((!self.kubelet_down).then_some(process))
     }
 
     pub(super) fn containers(&self, seen: &Seen) -> Observed<Vec<ContainerSeen>> {
