@@ -212,5 +212,5 @@ fn view_of(scan: Scan) -> View {
         silent: false,
         scan: Arc::new(scan),
     };
-    fold::fold(now, &[node], history.findings())
+    fold::fold(now, &[node], &Arc::default(), history.findings())
 }
