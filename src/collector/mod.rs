@@ -9,6 +9,7 @@ mod asked;
 mod findings;
 mod intake;
 mod metrics;
+mod packed;
 mod pages;
 mod refused;
 #[cfg(test)]
