@@ -216,5 +216,5 @@ fn view_of(scan: &Scan) -> View {
         brief: Arc::new(brief),
         packed: Arc::default(),
     };
-    fold::fold(now, &[node], history.findings())
+    fold::fold(now, &[node], &Arc::default(), history.findings())
 }

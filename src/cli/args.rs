@@ -16,15 +16,14 @@ use crate::model::finding::Severity;
     after_help = "Exit codes: 0 nothing found, 1 findings at or above --fail-on, 2 could not ask."
 )]
 pub(super) struct Cli {
-    /// The collector's address.
+    /// The collector's address; 127.0.0.1:9470 when left out.
     #[arg(
         long,
         global = true,
         env = "CSI_DOCTOR_COLLECTOR",
-        default_value = "127.0.0.1:9470",
         value_name = "ADDRESS"
     )]
-    pub(super) collector: String,
+    pub(super) collector: Option<String>,
 
     /// The mildest severity that makes the exit code 1.
     #[arg(long, global = true, value_enum, default_value_t = FailOn::Info)]
@@ -44,7 +43,8 @@ pub(super) enum Command {
     Get(GetArgs),
     /// Show one volume in full: sizes, mounts, findings with evidence and what to do.
     Describe(DescribeArgs),
-    /// Follow a claim's expansion step by step, and say the one thing to do.
+    /// Follow a claim's expansion step by step, and say the one thing to do: by the API server with your
+    /// own rights, by a collector (--collector) that nodes tell of bytes too, or by files (--from).
     Diagnose(DiagnoseArgs),
     /// Explain a finding's code or a pasted error message; needs no collector.
     Explain(ExplainArgs),
@@ -105,9 +105,15 @@ pub(super) struct DiagnoseArgs {
     /// The name of the claim.
     #[arg(value_parser = name)]
     pub(super) name: String,
-    /// A directory of objects as YAML or JSON, in place of the collector.
-    #[arg(long, value_name = "DIRECTORY")]
+    /// A directory of objects as YAML or JSON, in place of the API server.
+    #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["kubeconfig", "context"])]
     pub(super) from: Option<PathBuf>,
+    /// A kubeconfig; the one that kubectl would take when left out.
+    #[arg(long, value_name = "FILE")]
+    pub(super) kubeconfig: Option<PathBuf>,
+    /// A context of the kubeconfig; the current one when left out.
+    #[arg(long, value_name = "NAME")]
+    pub(super) context: Option<String>,
     /// Where to look.
     #[command(flatten)]
     pub(super) scope: ScopeArgs,

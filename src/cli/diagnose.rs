@@ -1,5 +1,6 @@
-//! `diagnose pvc`: the way of a claim's expansion, from a collector or from a directory of manifests.
+//! `diagnose pvc`: the way of a claim's expansion, from the API server, a collector or a directory of manifests.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::bail;
@@ -11,8 +12,10 @@ use crate::expansion::Case;
 use crate::grpc::client::Reader;
 use crate::join;
 use crate::kubernetes::manifests::Directory;
+use crate::kubernetes::{client, list};
 use crate::model::finding::{Object, RuleVerdicts};
 use crate::model::names::ClaimRef;
+use crate::model::objects::Objects;
 use crate::model::observed::Observed;
 use crate::model::view::{NodeStatus, NodeVolume};
 use crate::model::volume::Volume;
@@ -27,29 +30,63 @@ pub(super) fn from_directory(
     args: &DiagnoseArgs,
     fail_on: FailOn,
 ) -> anyhow::Result<Answer> {
-    let at = Timestamp::now();
     let objects = Directory::new(directory.to_owned()).read();
+    from_objects(objects, &directory.display().to_string(), args, fail_on)
+}
+
+/// Whether there is an API server to ask: one that was named, or that kubectl would ask.
+pub(super) fn has_server(args: &DiagnoseArgs) -> bool {
+    args.kubeconfig.is_some() || args.context.is_some() || client::has_kubeconfig()
+}
+
+/// By the objects that the caller may read of the API server.
+pub(super) async fn from_server(args: &DiagnoseArgs, fail_on: FailOn) -> anyhow::Result<Answer> {
+    let kubeconfig = args.kubeconfig.as_deref();
+    let context = args.context.as_deref();
+    let client = client::as_caller(kubeconfig, context, "kubectl-csi_doctor").await?;
+    let own = client.default_namespace();
+    let namespace = args.scope.namespace.as_deref().unwrap_or(own);
+    let (namespace, place) = if args.scope.all_namespaces {
+        (None, "any namespace".to_owned())
+    } else {
+        (Some(namespace), format!("namespace {namespace}"))
+    };
+    let objects = list::around_claim(&client, namespace, &args.name).await;
+    from_objects(objects, &place, args, fail_on)
+}
+
+/// By objects alone, wherever they were read.
+fn from_objects(
+    objects: Objects,
+    place: &str,
+    args: &DiagnoseArgs,
+    fail_on: FailOn,
+) -> anyhow::Result<Answer> {
+    let at = Timestamp::now();
     let asked = |claim: &ClaimRef| is_asked(claim, args);
-    let found_any = objects.claims.items.iter().find(|one| asked(&one.claim));
-    let Some(claim) = found_any else {
+    let mut claims = objects.claims.items.iter().map(|one| &one.claim);
+    let Some(claim) = claims.find(|one| asked(one)).cloned() else {
         if let Some(gap) = objects.claims.gaps.first() {
             bail!(
                 "no claim {} was read, and not all could be: {gap}",
                 args.name
             );
         }
-        bail!("there is no claim {} in {}", args.name, directory.display());
+        bail!("there is no claim {} in {place}", args.name);
     };
-    let facts = join::cluster(&objects, at);
+    let unseen = objects.gaps();
+    let facts = join::cluster(objects, &BTreeSet::new(), at);
     let verdicts = rules::diagnose_cluster(&facts);
     let volumes = facts.volumes.items.iter();
     let ours: Vec<&Volume> = volumes
         .filter(|volume| volume.claim.as_ref().is_some_and(|one| asked(&one.claim)))
         .collect();
     if ours.is_empty() {
+        if let Some(gap) = facts.volumes.gaps.first() {
+            bail!("the volume of claim {claim} was not read: {gap}");
+        }
         bail!(
-            "claim {} is bound to no CSI volume that was read, so there is no expansion to follow",
-            claim.claim
+            "claim {claim} is bound to no CSI volume that was read, so there is no expansion to follow"
         );
     }
     let mut answer = Answer {
@@ -66,6 +103,11 @@ pub(super) fn from_directory(
         answer.found |= verdicts
             .iter()
             .any(|rule| is_open(rule, &case, at, fail_on));
+    }
+    for gap in unseen {
+        answer.text.push_str("Not seen: ");
+        answer.text.push_str(&gap.to_string());
+        answer.text.push('\n');
     }
     Ok(answer)
 }
@@ -89,7 +131,7 @@ pub(super) async fn from_collector(
         .collect();
     if ours.is_empty() {
         bail!(
-            "no node has told of a claim {}; what no pod uses is on no node: `--from DIRECTORY` follows it by its objects",
+            "no node has told of a claim {}; what no pod uses is on no node: without --collector it is followed by its objects",
             args.name
         );
     }

@@ -2,9 +2,9 @@
 //!
 //! It knows no network. Readers get the view that it publishes, and never look into it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use prost::bytes::Bytes;
 use tokio::sync::{Notify, watch};
@@ -21,7 +21,7 @@ use crate::model::facts::ClusterFacts;
 use crate::model::names::NodeName;
 use crate::model::observed::Listing;
 use crate::model::scan::Scan;
-use crate::model::view::{NodeView, View};
+use crate::model::view::{ClusterView, NodeView, View};
 use crate::rules;
 use crate::store::{Batch, Heard, Kept, KeptScan, Pending, Store};
 
@@ -36,9 +36,6 @@ const PUBLISH_AT_LEAST: Duration = Duration::from_secs(10);
 
 /// The source of what the collector itself says: no node has an empty name.
 const CLUSTER: &str = "";
-
-/// How often the rules of the cluster are asked while there is something to tell.
-const CLUSTER_EVERY: Duration = Duration::from_secs(1);
 
 /// What an operator set about lives of findings.
 #[derive(Debug, Clone, Copy)]
@@ -66,9 +63,10 @@ pub(super) struct Accept {
 #[derive(Debug)]
 struct Known {
     sources: BTreeMap<NodeName, Source>,
-    /// What the collector itself says of its nodes.
+    /// What the collector itself says.
     cluster: Source,
-    cluster_asked: Option<Instant>,
+    /// What it sees of the cluster, in short.
+    view: Arc<ClusterView>,
 }
 
 impl Known {
@@ -117,7 +115,7 @@ impl Accept {
         let known = Known {
             sources,
             cluster,
-            cluster_asked: None,
+            view: Arc::default(),
         };
         Self {
             settings,
@@ -254,6 +252,11 @@ impl Accept {
         self.known().all().any(|source| source.lost)
     }
 
+    /// A new view is due.
+    pub(super) fn has_changed(&self) {
+        self.changed.notify_one();
+    }
+
     /// For ever: marks the nodes that are not heard in time, and writes again what was lost.
     pub(super) async fn listen_for_silence(&self) {
         let mut tick = tokio::time::interval(LISTEN_EVERY);
@@ -273,12 +276,6 @@ impl Accept {
     /// What time alone changes.
     pub(super) fn tick(&self, moment: Moment) -> Vec<Step> {
         let mut known = self.known();
-        let mut steps = self.silence(&mut known, moment);
-        steps.extend(self.judge_cluster(&mut known, moment));
-        steps
-    }
-
-    fn silence(&self, known: &mut Known, moment: Moment) -> Vec<Step> {
         let settings = &self.settings;
         let mut steps = Vec::new();
         known.sources.retain(|node, source| {
@@ -304,26 +301,43 @@ impl Accept {
         steps
     }
 
-    /// What the collector itself has to say; nothing is asked while every node is heard.
-    fn judge_cluster(&self, known: &mut Known, moment: Moment) -> Option<Step> {
-        let recent = |at: Instant| moment.clock.saturating_duration_since(at) < CLUSTER_EVERY;
-        let silent = known.sources.values().any(Source::is_silent);
-        let anything = silent || known.cluster.lost || !known.cluster.history.is_empty();
-        if !anything || known.cluster_asked.is_some_and(recent) {
-            return None;
-        }
-        known.cluster_asked = Some(moment.clock);
-        let nodes = known.sources.iter();
-        let facts = ClusterFacts {
-            observed_at: moment.at,
-            volumes: Listing::default(),
-            nodes: Listing::complete(nodes.map(|(name, source)| source.as_heard(name)).collect()),
+    /// The nodes whose agents are heard.
+    pub(super) fn heard_nodes(&self) -> BTreeSet<NodeName> {
+        let known = self.known();
+        let heard = known.sources.iter().filter(|(_, one)| !one.is_silent());
+        heard.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Whether time alone may change what the collector itself says.
+    pub(super) fn has_to_tell(&self) -> bool {
+        let known = self.known();
+        let own = &known.cluster;
+        own.lost || !own.history.is_empty() || known.sources.values().any(Source::is_silent)
+    }
+
+    /// What the collector itself has to say of the cluster and of the nodes.
+    pub(super) fn judge(
+        &self,
+        mut facts: ClusterFacts,
+        view: ClusterView,
+        moment: Moment,
+    ) -> Option<Step> {
+        let nodes = {
+            let known = self.known();
+            let nodes = known.sources.iter();
+            nodes.map(|(name, source)| source.as_heard(name)).collect()
         };
+        facts.nodes = Listing::complete(nodes);
         let statement = Statement {
             verdicts: &rules::diagnose_cluster(&facts),
             subjects: facts.subjects(),
             observed_at: None,
         };
+        let mut known = self.known();
+        if *known.view != view {
+            known.view = Arc::new(view);
+            self.changed.notify_one();
+        }
         let mut batch = Batch::of(CLUSTER, moment.at);
         let history = &mut known.cluster.history;
         batch.changes = history.apply(&statement, moment.at, self.settings.grace_scale);
@@ -341,7 +355,7 @@ impl Accept {
             .filter_map(|(name, source)| source.view(name))
             .collect();
         let findings = known.all().flat_map(|source| source.history.findings());
-        fold(moment.at, &nodes, findings)
+        fold(moment.at, &nodes, &known.view, findings)
     }
 
     /// For ever: makes a view when something has changed, at most so often as was set.

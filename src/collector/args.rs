@@ -1,6 +1,7 @@
 //! What the collector is told: flags, each also from the environment.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
@@ -29,6 +30,15 @@ pub(super) struct Args {
         value_name = "memory|PATH"
     )]
     pub(super) store: Location,
+
+    /// A kubeconfig whose current context names the API server. Without it and outside of a pod only
+    /// what agents tell is known
+    #[arg(long, env = "CSI_DOCTOR_KUBECONFIG", conflicts_with = "manifests")]
+    pub(super) kubeconfig: Option<PathBuf>,
+
+    /// A directory of Kubernetes objects as YAML or JSON, in place of the API server
+    #[arg(long, env = "CSI_DOCTOR_MANIFESTS")]
+    pub(super) manifests: Option<PathBuf>,
 
     /// Multiplies the time for which a problem must last before it counts: below 1 for drills
     #[arg(long, env = "CSI_DOCTOR_GRACE_SCALE", default_value_t = 1.0, value_parser = scale)]

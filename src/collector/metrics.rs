@@ -133,6 +133,15 @@ impl Collector for Present {
             "Facts of a node that could not be seen.",
             gaps(&view),
         )?;
+        gauges(
+            encoder,
+            "objects",
+            "Objects of the API server that are kept, by their resource.",
+            objects(&view),
+        )?;
+        let help = "Reasons why objects of the cluster could not be seen.";
+        let unseen = encoder.encode_descriptor("cluster_gaps", help, None, MetricType::Gauge)?;
+        ConstGauge::new(view.cluster.gaps.len()).encode(unseen)?;
         let help = "When a node was last heard, by the collector's clock.";
         let name = "node_last_heard_timestamp";
         let mut heard =
@@ -233,6 +242,13 @@ fn gaps(view: &View) -> BTreeMap<Labels<1>, usize> {
             let label = [("node", node.name.as_str().to_owned())];
             (label, node.brief.gaps.len())
         })
+        .collect()
+}
+
+fn objects(view: &View) -> BTreeMap<Labels<1>, usize> {
+    let kinds = view.cluster.objects.iter();
+    kinds
+        .map(|(resource, count)| ([("resource", (*resource).to_owned())], *count))
         .collect()
 }
 

@@ -9,6 +9,7 @@ mod asked;
 mod findings;
 mod intake;
 mod metrics;
+pub mod objects;
 mod packed;
 mod pages;
 mod refused;
@@ -38,6 +39,7 @@ use crate::collector::args::Args;
 use crate::collector::findings::FindingsService;
 use crate::collector::intake::IntakeService;
 use crate::collector::metrics::Counts;
+use crate::collector::objects::Source;
 use crate::collector::pages::Pages;
 use crate::collector::refused::Watched;
 use crate::collector::source::Moment;
@@ -62,18 +64,23 @@ const STREAMS: u32 = 32;
 /// The view is made anew within seconds while the collector works at all.
 const PULSE: Duration = Duration::from_mins(1);
 
-/// Where it listens.
-#[derive(Debug)]
-pub struct Listeners {
+/// Where it listens, and what it sees itself.
+pub struct Edges {
     /// For agents and readers.
     pub grpc: TcpListener,
     /// For probes and metrics, and the path of the latter.
     pub plain: Option<(TcpListener, String)>,
+    /// Where it takes the cluster's objects from.
+    pub objects: Source,
 }
 
-impl From<TcpListener> for Listeners {
+impl From<TcpListener> for Edges {
     fn from(grpc: TcpListener) -> Self {
-        Self { grpc, plain: None }
+        Self {
+            grpc,
+            plain: None,
+            objects: Source::Nowhere,
+        }
     }
 }
 
@@ -132,6 +139,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("listening on {listen}"))?;
+    let objects = Source::open(&args).await?;
     let plain = match args.http_endpoint {
         Some(endpoint) => {
             let listener = TcpListener::bind(endpoint)
@@ -141,9 +149,10 @@ async fn run(args: Args) -> anyhow::Result<()> {
         }
         None => None,
     };
-    let listeners = Listeners {
+    let edges = Edges {
         grpc: listener,
         plain,
+        objects,
     };
     let config = Config {
         store: args.store,
@@ -153,19 +162,20 @@ async fn run(args: Args) -> anyhow::Result<()> {
         reports_a_minute: args.reports_per_minute,
         ..Config::default()
     };
-    serve(listeners, config, shutdown).await
+    serve(edges, config, shutdown).await
 }
 
-/// Serves on these listeners until told to stop; then finishes what is under way.
+/// Serves at these edges until told to stop; then finishes what is under way.
 pub async fn serve(
-    listeners: impl Into<Listeners>,
+    edges: impl Into<Edges>,
     config: Config,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let Listeners {
+    let Edges {
         grpc: listener,
         plain,
-    } = listeners.into();
+        objects,
+    } = edges.into();
     let address = listener.local_addr().context("reading the own address")?;
     let (store, kept, writer) = Store::open(&config.store)?;
     let settings = Settings {
@@ -182,6 +192,9 @@ pub async fn serve(
         "there is neither TLS nor identity: whoever reaches this address can report and read"
     );
 
+    if matches!(objects, Source::Nowhere) {
+        tracing::warn!("no source of Kubernetes objects: only what agents tell will be known");
+    }
     let beside = beside(plain, view.clone(), accept.counts())?;
 
     let (health_reporter, health) = tonic_health::server::health_reporter();
@@ -224,6 +237,7 @@ pub async fn serve(
         result = server => result.context("serving")?,
         () = accept.publish(&views) => {}
         () = accept.listen_for_silence() => {}
+        result = objects::judge(Arc::clone(&accept), objects) => result?,
         result = beside => result.context("serving metrics and probes")?,
         () = too_long => tracing::warn!("ending with connections still open"),
     }

@@ -1,7 +1,7 @@
 //! Scans as they lie in memory and in the store: the bytes that were received, compressed.
 //!
 //! A decoded scan takes five times as much room as its bytes, and these seven times as much as packed
-//! (`docs/decisions/0011-scans-are-kept-packed.md`).
+//! (`docs/decisions/0012-scans-are-kept-packed.md`).
 
 use std::cell::RefCell;
 use std::sync::Arc;

@@ -8,37 +8,52 @@
 #![deny(clippy::disallowed_methods)]
 
 mod silence;
+mod speakers;
 mod storms;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::fold::silence::silenced;
+use crate::fold::speakers::Speakers;
 use crate::fold::storms::by_server;
 use crate::model::finding::{Code, Finding, Object, Severity, State};
 use crate::model::names::{DriverName, NodeName};
 use crate::model::stage::{MountStage, Stage};
-use crate::model::view::{NodeView, Story, View};
+use crate::model::view::{ClusterView, NodeView, Story, View};
 use crate::model::volume::Volume;
 
 /// Everything that a reader may see at this moment. `nodes` may come in any order.
 pub fn fold<'a>(
     at: Timestamp,
     nodes: &[NodeView],
+    cluster: &Arc<ClusterView>,
     findings: impl Iterator<Item = &'a Finding>,
 ) -> View {
     let mut nodes = nodes.to_vec();
     nodes.sort_by(|one, other| one.name.cmp(&other.name));
-    let places = Places { nodes: &nodes };
-    let mut stories = by_place(findings);
+    let places = Places {
+        nodes: &nodes,
+        cluster,
+    };
+    let findings: Vec<&Finding> = findings.collect();
+    let speakers = Speakers::of(&findings);
+    let counted = findings.into_iter().filter(|one| speakers.may_say(one));
+    let mut stories = by_place(counted);
     for story in &mut stories {
         story.silenced = silenced(story, &places, at);
     }
     let mut stories = by_server(by_stage(stories, &places), &places);
     stories.sort_by_cached_key(order);
-    View { at, nodes, stories }
+    View {
+        at,
+        nodes,
+        cluster: Arc::clone(cluster),
+        stories,
+    }
 }
 
 /// The least certain state that counts: open once, and now unconfirmed.
@@ -214,9 +229,10 @@ fn seen_only_there(story: &Story, there: &Story) -> bool {
         || (!story.places.is_empty() && story.places.iter().all(|node| there.places.contains(node)))
 }
 
-/// The nodes, sorted by name.
+/// The nodes, sorted by name, and the cluster around them.
 struct Places<'a> {
     nodes: &'a [NodeView],
+    cluster: &'a ClusterView,
 }
 
 impl<'a> Places<'a> {

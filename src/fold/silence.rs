@@ -13,14 +13,13 @@ pub(super) fn silenced(story: &Story, places: &Places<'_>, at: Timestamp) -> Opt
     let Object::Claim(subject) = &story.finding.key.subject.object else {
         return None;
     };
-    let annotation = story
-        .places
-        .iter()
-        .flat_map(|node| places.volumes(node))
-        .filter_map(|volume| volume.claim.as_ref())
-        .find(|claim| claim.claim == *subject)?
-        .silence
-        .as_ref()?;
+    let seen = story.places.iter().flat_map(|node| places.volumes(node));
+    let claims = seen.filter_map(|volume| volume.claim.as_ref());
+    let told = claims.map(|claim| (&claim.claim, claim.silence.as_ref()));
+    let known = places.cluster.silences.iter();
+    let known = known.map(|(claim, silence)| (claim, Some(silence)));
+    let (_, annotation) = told.chain(known).find(|(claim, _)| *claim == subject)?;
+    let annotation = annotation?;
     let until = parse_silence(annotation)
         .into_iter()
         .filter(|(code, _)| code.eq_ignore_ascii_case(&story.finding.key.code.0))

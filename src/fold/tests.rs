@@ -67,7 +67,7 @@ const WRITABLE: Option<Stage> = Some(Stage::Mount(MountStage::Writable));
 const GROWN: Option<Stage> = Some(Stage::Expand(ExpandStage::FilesystemGrown));
 
 fn check(nodes: &[NodeView], findings: &[Finding], expected: &Expect) {
-    let view = fold(at(), nodes, findings.iter());
+    let view = fold(at(), nodes, &Arc::default(), findings.iter());
     let mut text = String::new();
     for story in &view.stories {
         let finding = &story.finding;
@@ -357,9 +357,78 @@ fn one_server_behind_many_volumes_is_one_story() {
               explains Hangs (settling)
         "#]],
     );
-    let view = fold(at(), &nodes, [hangs(0, 0), hangs(1, 0)].iter());
+    let view = fold(
+        at(),
+        &nodes,
+        &Arc::default(),
+        [hangs(0, 0), hangs(1, 0)].iter(),
+    );
     expect!["2 volumes on 2 nodes have the same problem, and server nfs-1 is behind all of them. The oldest: Hangs."].assert_eq(&view.stories[0].finding.problem.message);
-    let view = fold(at(), &nodes, [hangs(0, 0)].iter());
+    let view = fold(at(), &nodes, &Arc::default(), [hangs(0, 0)].iter());
     let subject = &view.stories[0].finding.key.subject;
     assert_eq!(subject.object.to_string(), "claim shop/a");
+}
+
+/// What the collector itself says of a claim.
+fn of_cluster(code: &str, stage: Option<Stage>) -> Finding {
+    let mut finding = finding(code, &claim(), "n1", stage);
+    finding.key.subject.node = None;
+    finding
+}
+
+#[test]
+fn of_the_controllers_half_the_collector_knows_better() {
+    let saw = Some(Stage::Expand(ExpandStage::ResizerSaw));
+    let expanded = Some(Stage::Expand(ExpandStage::ControllerExpanded));
+    check(
+        &[],
+        &[
+            finding("ResizerMissing", &claim(), "n1", saw),
+            of_cluster("ControllerExpansionPending", expanded),
+            finding("FilesystemNotGrown", &claim(), "n1", GROWN),
+        ],
+        &expect![[r#"
+            warning open ControllerExpansionPending claim shop/data on 
+              explains FilesystemNotGrown (open)
+        "#]],
+    );
+    // Both say the same: the node is a place of it.
+    check(
+        &[],
+        &[
+            finding("ResizerMissing", &claim(), "n1", saw),
+            of_cluster("ResizerMissing", saw),
+        ],
+        &expect![[r#"
+            warning open ResizerMissing claim shop/data on n1
+        "#]],
+    );
+    // What the collector cannot tell any more outweighs nobody.
+    let mut uncertain = of_cluster("ControllerExpansionPending", expanded);
+    uncertain.state = State::Unconfirmed {
+        since: at(),
+        why: "no answer".into(),
+    };
+    check(
+        &[],
+        &[finding("ResizerMissing", &claim(), "n1", saw), uncertain],
+        &expect![[r#"
+            warning open ResizerMissing claim shop/data on n1
+            warning unconfirmed ControllerExpansionPending claim shop/data on 
+        "#]],
+    );
+}
+
+#[test]
+fn a_claim_that_no_node_has_is_silenced_too() {
+    let Object::Claim(of) = claim() else {
+        unreachable!()
+    };
+    let cluster = ClusterView {
+        silences: vec![(of, "ResizerMissing".into())],
+        ..ClusterView::default()
+    };
+    let missing = of_cluster("ResizerMissing", None);
+    let view = fold(at(), &[], &Arc::new(cluster), [missing].iter());
+    assert!(!view.stories[0].counts());
 }

@@ -6,6 +6,7 @@
 #![deny(clippy::disallowed_methods)]
 
 mod answers;
+mod cluster;
 mod containers;
 mod declared;
 mod drivers;
@@ -18,7 +19,7 @@ mod stale;
 mod volumes;
 
 pub use answers::answer;
-pub use expansion::cluster;
+pub use cluster::cluster;
 pub use paths::asked_at;
 
 use crate::model::facts::NodeFacts;

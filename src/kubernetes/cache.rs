@@ -160,7 +160,7 @@ impl<M: Kept> Cache<M> {
                 None => {}
             }
         }
-        gaps.extend(unreadable::<M>(&faults));
+        gaps.extend(unreadable::<M>(faults.iter()));
         Listing { items, gaps }
     }
 }

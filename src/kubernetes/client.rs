@@ -46,21 +46,71 @@ pub fn is_in_cluster() -> bool {
 /// A client by the current context of a kubeconfig, or by the pod's service account where none is
 /// given. Nothing is asked yet; tokens in files are read anew when they rotate.
 pub async fn connect(kubeconfig: Option<&Path>, program: &str) -> Result<Client, Error> {
-    let mut config = match kubeconfig {
-        Some(path) => {
-            let failed = |source| Error::Kubeconfig {
-                path: path.to_owned(),
-                source: Box::new(source),
-            };
-            let kubeconfig = Kubeconfig::read_from(path).map_err(failed)?;
-            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-                .await
-                .map_err(failed)?
-        }
+    let config = match kubeconfig {
+        Some(path) => in_file(path, None).await?,
         None => Config::incluster().map_err(|source| Error::InCluster {
             source: Box::new(source),
         })?,
     };
+    with(config, program)
+}
+
+/// Where kubectl looks for its configuration: the files of `KUBECONFIG`, or the one at home.
+fn kubeconfigs() -> Vec<PathBuf> {
+    match std::env::var_os("KUBECONFIG").filter(|value| !value.is_empty()) {
+        Some(paths) => std::env::split_paths(&paths).collect(),
+        None => std::env::home_dir()
+            .map(|home| home.join(".kube/config"))
+            .into_iter()
+            .collect(),
+    }
+}
+
+/// Whether the caller has a kubeconfig, where kubectl looks for it.
+pub fn has_kubeconfig() -> bool {
+    kubeconfigs().iter().any(|path| path.exists())
+}
+
+/// A client with the caller's own rights: by a kubeconfig, or by the one that kubectl would take; by
+/// its current context, unless another one is named.
+pub async fn as_caller(
+    kubeconfig: Option<&Path>,
+    context: Option<&str>,
+    program: &str,
+) -> Result<Client, Error> {
+    if let Some(path) = kubeconfig {
+        return with(in_file(path, context).await?, program);
+    }
+    let failed = |source| Error::Kubeconfig {
+        path: kubeconfigs().into_iter().next().unwrap_or_default(),
+        source: Box::new(source),
+    };
+    let kubeconfig = Kubeconfig::read().map_err(failed)?;
+    let config = by_context(kubeconfig, context).await.map_err(failed)?;
+    with(config, program)
+}
+
+async fn in_file(path: &Path, context: Option<&str>) -> Result<Config, Error> {
+    let failed = |source| Error::Kubeconfig {
+        path: path.to_owned(),
+        source: Box::new(source),
+    };
+    let kubeconfig = Kubeconfig::read_from(path).map_err(failed)?;
+    by_context(kubeconfig, context).await.map_err(failed)
+}
+
+async fn by_context(
+    kubeconfig: Kubeconfig,
+    context: Option<&str>,
+) -> Result<Config, KubeconfigError> {
+    let options = KubeConfigOptions {
+        context: context.map(ToOwned::to_owned),
+        ..KubeConfigOptions::default()
+    };
+    Config::from_custom_kubeconfig(kubeconfig, &options).await
+}
+
+fn with(mut config: Config, program: &str) -> Result<Client, Error> {
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     // Each asker has its own patience; two on top of each other multiply.
     config.default_retry = false;

@@ -18,11 +18,19 @@ const FRESH_FOR: SignedDuration = SignedDuration::from_secs(60);
 const NAMED: usize = 5;
 
 /// Objects, by namespace and name.
+///
+/// A list is taken in page by page, in place: the objects that it did not name are gone at its end,
+/// and never are all objects here twice.
 #[derive(Debug)]
 pub(super) struct Index<M> {
-    objects: BTreeMap<Key, M>,
-    unreadable: BTreeMap<Key, String>,
+    /// Each with the list in which it was named last, or after which it arrived.
+    objects: BTreeMap<Key, (u32, M)>,
+    unreadable: BTreeMap<Key, (u32, String)>,
     heard: Heard,
+    /// Lists that were begun.
+    lists: u32,
+    /// Counts whatever may make it another one than before.
+    revision: u64,
 }
 
 /// Whether the objects are as the server has them.
@@ -42,48 +50,63 @@ impl<M> Default for Index<M> {
             objects: BTreeMap::new(),
             unreadable: BTreeMap::new(),
             heard: Heard::Never(None),
+            lists: 0,
+            revision: 0,
         }
     }
 }
 
 impl<M: Kept> Index<M> {
-    /// A whole list: what is not in it is gone.
-    pub(super) fn reset(&mut self, list: impl IntoIterator<Item = Arrived<M>>) {
-        self.objects.clear();
-        self.unreadable.clear();
-        for arrived in list {
-            self.apply(arrived);
-        }
+    /// A list begins; its pages are applied one by one.
+    pub(super) fn begin_list(&mut self) {
+        self.lists = self.lists.wrapping_add(1);
+    }
+
+    /// The list has ended: what was not in it is gone.
+    pub(super) fn end_list(&mut self) {
+        let current = self.lists;
+        self.objects.retain(|_, (list, _)| *list == current);
+        self.unreadable.retain(|_, (list, _)| *list == current);
         self.hear();
     }
 
     /// One object, new or changed.
     pub(super) fn apply(&mut self, arrived: Arrived<M>) {
+        self.revision += 1;
         match arrived.object {
-            Ok(object) => {
+            Ok(object) if object.matters() => {
                 self.unreadable.remove(&arrived.key);
-                self.objects.insert(arrived.key, object);
+                self.objects.insert(arrived.key, (self.lists, object));
             }
+            Ok(_) => self.delete(&arrived.key),
             Err(fault) => {
                 self.objects.remove(&arrived.key);
-                self.unreadable.insert(arrived.key, fault);
+                self.unreadable.insert(arrived.key, (self.lists, fault));
             }
         }
     }
 
     /// One object is gone.
     pub(super) fn delete(&mut self, key: &Key) {
+        self.revision += 1;
         self.objects.remove(key);
         self.unreadable.remove(key);
     }
 
     /// The server was heard: what is here is so.
     pub(super) fn hear(&mut self) {
+        self.revision += 1;
         self.heard = Heard::Now;
+    }
+
+    /// Another number whenever it may be another one than before; time alone makes it stale.
+    pub(super) fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// The server is not heard any more.
     pub(super) fn lose(&mut self, now: Timestamp, gap: Gap) {
+        self.revision += 1;
         match &mut self.heard {
             Heard::Never(reason) => *reason = Some(gap),
             Heard::Now => self.heard = Heard::Until(now, gap),
@@ -122,9 +145,12 @@ impl<M: Kept> Index<M> {
             };
             gaps.push(reason.clone().unwrap_or_else(waiting));
         }
-        gaps.extend(unreadable::<M>(&self.unreadable));
+        let faults = self.unreadable.iter();
+        gaps.extend(unreadable::<M>(
+            faults.map(|(key, (_, fault))| (key, fault)),
+        ));
         Listing {
-            items: self.objects.values().cloned().collect(),
+            items: self.objects.values().map(|(_, one)| one.clone()).collect(),
             gaps,
         }
     }
@@ -137,18 +163,20 @@ pub(super) fn is_stale(now: Timestamp, since: Timestamp) -> bool {
 }
 
 /// Objects that cannot be read, one gap each.
-pub(super) fn unreadable<M: Kept>(faults: &BTreeMap<Key, String>) -> impl Iterator<Item = Gap> {
+pub(super) fn unreadable<'a, M: Kept>(
+    mut faults: impl ExactSizeIterator<Item = (&'a Key, &'a String)>,
+) -> Vec<Gap> {
     let more = faults.len().saturating_sub(NAMED);
-    let named = faults.iter().take(NAMED).map(|((namespace, name), fault)| {
+    let named = faults.by_ref().take(NAMED);
+    let named = named.map(|((namespace, name), fault)| {
         let slash = if namespace.is_empty() { "" } else { "/" };
         format!("read {} {namespace}{slash}{name}: {fault}", M::kind())
     });
     let rest = (more > 0).then(|| format!("read {more} more objects of kind {}", M::kind()));
-    let gaps: Vec<Gap> = named
+    named
         .chain(rest)
         .map(|what| Gap::new(Why::Malformed, what))
-        .collect();
-    gaps.into_iter()
+        .collect()
 }
 
 #[cfg(test)]
@@ -189,11 +217,13 @@ mod tests {
         show("at first", &index, 0);
         index.lose(at(0), Gap::new(Why::Unavailable, "refused"));
         show("never heard", &index, 0);
-        index.reset([
-            arrived("a", &good),
-            arrived("b", &json!(5)),
-            arrived("c", &good),
-        ]);
+        index.begin_list();
+        for one in [arrived("a", &good), arrived("b", &json!(5))] {
+            index.apply(one);
+        }
+        show("listed by half", &index, 5);
+        index.apply(arrived("c", &good));
+        index.end_list();
         show("listed", &index, 10);
         index.apply(arrived("b", &good));
         index.delete(&(String::new(), "a".to_owned()));
@@ -204,19 +234,29 @@ mod tests {
         show("lost for long", &index, 90);
         index.hear();
         show("heard again", &index, 100);
+        index.begin_list();
+        index.apply(arrived("c", &good));
+        show("listed anew by half", &index, 100);
+        index.begin_list();
+        index.apply(arrived("b", &good));
+        index.end_list();
+        show("listed anew", &index, 100);
         index.lose(at(110), Gap::new(Why::Denied, "no right"));
         show("denied", &index, 110);
         show("denied for long", &index, 170);
         expect![[r#"
             at first: [] ["list csinodes.storage.k8s.io: no answer yet (TimedOut)"] ask: false
             never heard: [] ["refused (Unavailable)"] ask: false
+            listed by half: ["a"] ["refused (Unavailable)", "read CSINode b: invalid type: integer `5`, expected CSINodeSpec (Malformed)"] ask: false
             listed: ["a", "c"] ["read CSINode b: invalid type: integer `5`, expected CSINodeSpec (Malformed)"] ask: true
             changed: ["b", "c"] [] ask: true
             just lost: ["b", "c"] [] ask: false
             lost for long: ["b", "c"] ["slow (TimedOut)"] ask: false
             heard again: ["b", "c"] [] ask: true
-            denied: ["b", "c"] [] ask: true
-            denied for long: ["b", "c"] ["no right (Denied)"] ask: true
+            listed anew by half: ["b", "c"] [] ask: true
+            listed anew: ["b"] [] ask: true
+            denied: ["b"] [] ask: true
+            denied for long: ["b"] ["no right (Denied)"] ask: true
         "#]].assert_eq(&shown);
     }
 }

@@ -29,6 +29,11 @@ pub(super) trait Kept: Clone + Send + Sync + 'static {
         true
     }
 
+    /// Whether anybody could want to know of it; else a watch lets it go at once.
+    fn matters(&self) -> bool {
+        true
+    }
+
     /// The kind, for a person.
     fn kind() -> String {
         Self::Foreign::kind(&()).into_owned()
@@ -55,6 +60,29 @@ impl Kept for Pod {
 
     fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
         convert::pod(foreign)
+    }
+}
+
+/// A pod as the whole cluster knows it: which volumes it names and how far it is. Where its containers
+/// have them is its node's matter.
+#[derive(Debug, Clone)]
+pub(super) struct PodInShort(pub(super) Pod);
+
+impl Kept for PodInShort {
+    type Foreign = core::Pod;
+
+    fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
+        let mut pod = convert::pod(foreign)?;
+        for volume in &mut pod.volumes {
+            volume.places = Vec::new();
+        }
+        pod.volumes.shrink_to_fit();
+        Ok(Self(pod))
+    }
+
+    /// Most pods have no storage.
+    fn matters(&self) -> bool {
+        !self.0.volumes.is_empty()
     }
 }
 
@@ -118,6 +146,10 @@ impl Kept for Said {
 
     fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
         Ok(Self(convert::event(foreign)?.into_iter().collect()))
+    }
+
+    fn matters(&self) -> bool {
+        !self.0.is_empty()
     }
 
     fn is_settled(&self) -> bool {

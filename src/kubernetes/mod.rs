@@ -3,12 +3,15 @@
 //! It gives whatever objects it is given, for all nodes or for one; which of them matter where is
 //! decided when they are joined. It knows neither mounts nor plugins.
 
+mod ask;
 mod cache;
 pub mod client;
+pub mod cluster;
 pub mod convert;
 mod failure;
 mod index;
 mod kept;
+pub mod list;
 pub mod manifests;
 pub mod node;
 pub mod parse;

@@ -11,8 +11,7 @@ use futures::StreamExt;
 use futures::stream;
 use jiff::Timestamp;
 use kube::Client;
-use kube::api::{GetParams, ListParams};
-use kube::core::Request;
+use kube::api::ListParams;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout_at};
 
@@ -23,10 +22,11 @@ use crate::model::objects::{
 };
 use crate::model::observed::{Gap, Listing};
 
+use super::ask;
 use super::cache::Cache;
 use super::failure::{self, Verb};
-use super::kept::{Arrived, Kept, Key, Page, Said};
-use super::watch::Watch;
+use super::kept::{Arrived, Kept, Key, Said};
+use super::watch::{First, Watch};
 
 /// Objects under which nothing is under way are asked for anew after half of this to the whole of
 /// it. The kubelet asks for each claim and volume about once a minute.
@@ -65,7 +65,7 @@ impl Node {
     pub fn watch(client: Client, name: NodeName) -> Self {
         let fields = format!("spec.nodeName={name}");
         Self {
-            pods: Watch::begin(client.clone(), Some(fields)),
+            pods: Watch::begin(client.clone(), Some(fields), First::Whole),
             client,
             name,
             claims: Cache::new(REFRESH),
@@ -232,7 +232,7 @@ fn with<M>(mut listing: Listing<M>, gap: Option<&Gap>) -> Listing<M> {
 async fn fetch<M: Kept>(client: &Client, cache: &mut Cache<M>, deadline: Instant) -> BTreeSet<Key> {
     let due = cache.due(Instant::now());
     let answers = stream::iter(due).map(|(key, version)| async move {
-        let answer = timeout_at(deadline, get::<M>(client, &key, version)).await;
+        let answer = timeout_at(deadline, ask::get::<M>(client, &key, version)).await;
         (
             key,
             answer.unwrap_or_else(|_| Err(failure::timed_out::<M>(Verb::Get))),
@@ -267,11 +267,7 @@ async fn said(client: &Client, (namespace, uid): &Key) -> Result<Option<Arrived<
     let params = ListParams::default()
         .fields(&format!("involvedObject.uid={uid}"))
         .limit(MOST_EVENTS);
-    let page: Result<Page<Said>, kube::Error> =
-        match Request::new(Said::path(namespace)).list(&params) {
-            Ok(request) => client.request(request).await,
-            Err(error) => Err(kube::Error::BuildRequest(error)),
-        };
+    let page = ask::page::<Said>(client, namespace, &params).await;
     let page = page.map_err(|error| failure::gap::<Said>(Verb::List, &error))?;
     let events = page.items.unwrap_or_default().into_iter();
     let events = events.filter_map(|event| event.object.ok());
@@ -280,34 +276,6 @@ async fn said(client: &Client, (namespace, uid): &Key) -> Result<Option<Arrived<
         version: String::new(),
         object: Ok(Said(events.flat_map(|said| said.0).collect())),
     }))
-}
-
-/// One object, not older than a version: then it may come from the server's memory.
-async fn get<M: Kept>(
-    client: &Client,
-    (namespace, name): &Key,
-    version: Option<String>,
-) -> Result<Option<Arrived<M>>, Gap> {
-    let mut params = GetParams {
-        resource_version: version,
-    };
-    loop {
-        let request = Request::new(M::path(namespace)).get(name, &params);
-        let answer = match request {
-            Ok(request) => client.request(request).await,
-            Err(error) => Err(kube::Error::BuildRequest(error)),
-        };
-        return match answer {
-            Ok(arrived) => Ok(Some(arrived)),
-            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
-            // The server's history was put back, from a backup perhaps.
-            Err(error) if failure::is_expired(&error) && params.resource_version.is_some() => {
-                params.resource_version = None;
-                continue;
-            }
-            Err(error) => Err(failure::gap::<M>(Verb::Get, &error)),
-        };
-    }
 }
 
 fn key(namespace: &str, name: &str) -> Key {

@@ -18,13 +18,11 @@ use tokio::time::timeout;
 
 use crate::model::observed::Gap;
 
+use super::ask::{self, PAGE};
 use super::failure::{self, Verb};
 use super::index::Index;
-use super::kept::{Arrived, Kept, Page};
+use super::kept::{Arrived, Kept};
 use super::patience::{Patience, jittered};
-
-/// So many objects are asked for at once.
-const PAGE: u32 = 500;
 
 /// A list, or the beginning of a watch, that takes longer is given up.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -39,6 +37,15 @@ const SILENT: Duration = Duration::from_secs(100);
 /// A watch that ended sooner is not begun anew at once: the server may be going away.
 const WORTH_IT: Duration = Duration::from_secs(5);
 
+/// How the first list is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum First {
+    /// From the server's memory, and whole, whatever page is asked for: for few objects and many who ask.
+    Whole,
+    /// Page by page: for so many objects that one answer with all of them would be a burden.
+    InPages,
+}
+
 /// A watch, and the objects that it keeps. It ends when this is dropped.
 pub(super) struct Watch<M> {
     index: Arc<Mutex<Index<M>>>,
@@ -48,12 +55,13 @@ pub(super) struct Watch<M> {
 
 impl<M: Kept> Watch<M> {
     /// Begins to watch the objects that a field selector takes; must be called inside a tokio runtime.
-    pub(super) fn begin(client: Client, fields: Option<String>) -> Self {
+    pub(super) fn begin(client: Client, fields: Option<String>, first: First) -> Self {
         let index = Arc::new(Mutex::new(Index::default()));
         let (told, tried) = tokio::sync::watch::channel(false);
         let follower = Follower {
             client,
             fields,
+            first,
             index: Arc::clone(&index),
             tried: told,
         };
@@ -68,6 +76,11 @@ impl<M: Kept> Watch<M> {
     pub(super) async fn first(&mut self) {
         // An error means that the task is gone: then there is nothing to wait for.
         let _ = self.tried.wait_for(|tried| *tried).await;
+    }
+
+    /// Whether the first list has arrived or failed.
+    pub(super) fn is_tried(&self) -> bool {
+        *self.tried.borrow()
     }
 
     /// What it has at this moment.
@@ -114,6 +127,7 @@ impl End {
 struct Follower<M> {
     client: Client,
     fields: Option<String>,
+    first: First,
     index: Arc<Mutex<Index<M>>>,
     tried: tokio::sync::watch::Sender<bool>,
 }
@@ -122,7 +136,7 @@ impl<M: Kept> Follower<M> {
     async fn run(self) {
         let mut patience = Patience::default();
         // The first list may come from the server's memory; a later one must not go back in time.
-        let mut first = Some("0".to_owned());
+        let mut first = (self.first == First::Whole).then(|| "0".to_owned());
         let mut place: Option<String> = None;
         loop {
             let begun = Instant::now();
@@ -159,26 +173,25 @@ impl<M: Kept> Follower<M> {
     /// Lists all pages into the index; gives the version from which to watch.
     async fn list(&self, version: Option<String>) -> Result<String, End> {
         let failed = |error: kube::Error| End::of::<M>(Verb::List, &error);
-        let mut arrived = Vec::new();
+        lock(&self.index).begin_list();
         let mut params = ListParams {
             field_selector: self.fields.clone(),
-            // From the server's memory a list comes whole, whatever page is asked for.
             limit: version.is_none().then_some(PAGE),
             resource_version: version,
             ..ListParams::default()
         };
         loop {
-            let request = Request::new(M::path(""))
-                .list(&params)
-                .map_err(|error| failed(kube::Error::BuildRequest(error)))?;
-            let page: Page<M> = timeout(ANSWER, self.client.request(request))
+            let page = timeout(ANSWER, ask::page::<M>(&self.client, "", &params))
                 .await
                 .map_err(|_| End::late::<M>(Verb::List))?
                 .map_err(failed)?;
-            arrived.extend(page.items.unwrap_or_default());
             let more = page.metadata.continue_.filter(|token| !token.is_empty());
+            let mut index = lock(&self.index);
+            for arrived in page.items.unwrap_or_default() {
+                index.apply(arrived);
+            }
             if more.is_none() {
-                lock(&self.index).reset(arrived);
+                index.end_list();
                 self.tried.send_replace(true);
                 return Ok(page.metadata.resource_version.unwrap_or_default());
             }

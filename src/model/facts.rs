@@ -9,8 +9,8 @@ use crate::model::driver::Driver;
 use crate::model::finding::{Object, Subject};
 use crate::model::kubelet::{Kubelet, WaitingPod};
 use crate::model::leftover::{Leftover, Uncovered};
-use crate::model::names::NodeName;
-use crate::model::observed::{Gap, Listing};
+use crate::model::names::{ClaimRef, NodeName};
+use crate::model::observed::{Gap, Listing, Observed};
 use crate::model::volume::Volume;
 
 /// What was observed on a node.
@@ -68,14 +68,32 @@ pub struct ClusterFacts {
     pub observed_at: Timestamp,
     /// The volumes of bound claims. What only a node can see of them is a gap.
     pub volumes: Listing<Volume>,
+    /// The claims that a pod has on a node that is heard: the node's half of an expansion is seen
+    /// there, with its bytes, and judged there.
+    pub on_nodes: Observed<BTreeSet<ClaimRef>>,
     /// The nodes that have ever reported and are not given up.
     pub nodes: Listing<HeardNode>,
 }
 
 impl ClusterFacts {
+    /// Nothing is known of its objects, for one reason.
+    pub fn unknown(observed_at: Timestamp, gap: Gap) -> Self {
+        Self {
+            observed_at,
+            volumes: Listing::unknown(gap.clone()),
+            on_nodes: Observed::Unknown(gap),
+            nodes: Listing::default(),
+        }
+    }
+
     /// Everything that a rule about the cluster itself can have looked at.
     pub fn subjects(&self) -> BTreeSet<Subject> {
-        self.nodes.items.iter().map(HeardNode::subject).collect()
+        let nodes = self.nodes.items.iter().map(HeardNode::subject);
+        let volumes = self.volumes.items.iter().map(|volume| Subject {
+            object: volume.object(),
+            node: None,
+        });
+        nodes.chain(volumes).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use crate::model::names::{
     ClaimRef, ClassName, DriverName, HostPath, NodeName, PersistentVolumeName, PodRef, Uid,
     VolumeHandle,
 };
-use crate::model::observed::{Gap, Listing};
+use crate::model::observed::{Gap, Listing, Why};
 use crate::model::sizes::Bytes;
 
 /// All objects that a scan was made with: of the API server, or of a directory of manifests.
@@ -58,6 +58,39 @@ impl Objects {
             events: Listing::unknown(gap.clone()),
             stale: Stale::default(),
         }
+    }
+
+    /// How many there are of each resource, by the name that roles have for it.
+    pub fn counts(&self) -> Vec<(&'static str, usize)> {
+        vec![
+            ("events", self.events.items.len()),
+            ("persistentvolumeclaims", self.claims.items.len()),
+            ("persistentvolumes", self.volumes.items.len()),
+            ("pods", self.pods.items.len()),
+            ("storageclasses.storage.k8s.io", self.classes.items.len()),
+            (
+                "volumeattachments.storage.k8s.io",
+                self.attachments.items.len(),
+            ),
+        ]
+    }
+
+    /// Whatever is missing from them, each once; a kind that nobody asks for is not missed.
+    pub fn gaps(&self) -> Vec<Gap> {
+        let lists = [
+            &self.pods.gaps,
+            &self.claims.gaps,
+            &self.volumes.gaps,
+            &self.attachments.gaps,
+            &self.csi_nodes.gaps,
+            &self.classes.gaps,
+            &self.events.gaps,
+        ];
+        let mut gaps: Vec<Gap> = lists.into_iter().flatten().cloned().collect();
+        gaps.retain(|gap| gap.why != Why::NotAsked);
+        gaps.sort();
+        gaps.dedup();
+        gaps
     }
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::model::brief::Brief;
 use crate::model::driver::Driver;
 use crate::model::finding::{Code, Finding, RuleVerdicts, Severity, State};
-use crate::model::names::NodeName;
+use crate::model::names::{ClaimRef, NodeName};
 use crate::model::observed::Gap;
 use crate::model::volume::Volume;
 
@@ -18,8 +18,21 @@ pub struct View {
     pub at: Timestamp,
     /// The nodes, by name.
     pub nodes: Vec<NodeView>,
+    /// The cluster's objects.
+    pub cluster: Arc<ClusterView>,
     /// The stories, worst first.
     pub stories: Vec<Story>,
+}
+
+/// What is known of the cluster without any node's word, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ClusterView {
+    /// How many objects of each resource are known, by the name that roles have for it.
+    pub objects: Vec<(&'static str, usize)>,
+    /// What could not be seen.
+    pub gaps: Vec<Gap>,
+    /// Claims whose owners do not want some codes to be counted, with their words.
+    pub silences: Vec<(ClaimRef, String)>,
 }
 
 /// One node.
@@ -135,6 +148,8 @@ pub struct Summary {
     pub silenced: usize,
     /// Facts that could not be seen: their reasons.
     pub gaps: Vec<(NodeName, String)>,
+    /// The same of the cluster's objects.
+    pub cluster_gaps: Vec<String>,
     /// Verdicts of each rule, over all nodes.
     pub rules: Vec<RuleCount>,
 }
@@ -185,6 +200,8 @@ impl View {
                 count_rule(&mut summary.rules, count);
             }
         }
+        let gaps = self.cluster.gaps.iter();
+        summary.cluster_gaps = gaps.map(ToString::to_string).collect();
         for story in &self.stories {
             count_story(&mut summary, story);
         }

@@ -36,8 +36,11 @@ pub fn status(at: Timestamp, summary: &Summary) -> String {
         summary.unconfirmed,
         summary.silenced
     );
-    if !summary.gaps.is_empty() {
+    if !(summary.gaps.is_empty() && summary.cluster_gaps.is_empty()) {
         let _ = writeln!(text, "\nNot seen:");
+        for gap in &summary.cluster_gaps {
+            let _ = writeln!(text, "  the cluster: {gap}");
+        }
         for (node, gap) in &summary.gaps {
             let _ = writeln!(text, "  {node}: {gap}");
         }

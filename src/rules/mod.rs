@@ -12,7 +12,7 @@ use crate::expansion::Case;
 use crate::model::facts::{ClusterFacts, NodeFacts};
 use crate::model::finding::{Code, Problem, RuleVerdicts, Severity, Subject, quote};
 use crate::model::observed::{Gap, Listing, Observed};
-use crate::model::stage::Stage;
+use crate::model::stage::{ExpandStage, Stage};
 
 /// Declares each rule's module and the list of all, in the order shown to users.
 macro_rules! rules {
@@ -188,28 +188,44 @@ impl Rule {
         let mut verdicts = Verdicts::default();
         match self.check {
             Check::Node(_) => return None,
-            Check::Expansion(check) => each_claim(facts, check, &mut verdicts),
+            Check::Expansion(check) => self.each_claim(facts, check, &mut verdicts),
             Check::Cluster(check) => check(facts, &mut verdicts),
         }
         Some(verdicts.of(self))
     }
-}
 
-/// The bound claims, as far as objects alone tell.
-fn each_claim(facts: &ClusterFacts, check: fn(&Case<'_>, &mut Verdicts), verdicts: &mut Verdicts) {
-    for volume in verdicts.each(&facts.volumes) {
-        if let (Some(claim), Observed::Known(Some(persistent))) =
-            (&volume.claim, &volume.persistent)
-        {
-            let case = Case {
+    /// The bound claims, as far as objects alone tell. What a node sees better is left to it: the bytes,
+    /// and its half of an expansion.
+    fn each_claim(
+        &self,
+        facts: &ClusterFacts,
+        check: fn(&Case<'_>, &mut Verdicts),
+        verdicts: &mut Verdicts,
+    ) {
+        let is_nodes = self.stage > Some(Stage::Expand(ExpandStage::CapacityRaised));
+        for volume in verdicts.each(&facts.volumes) {
+            let Some(claim) = &volume.claim else { continue };
+            let subject = || Subject {
+                object: volume.object(),
                 node: None,
-                observed_at: facts.observed_at,
-                volume,
-                claim,
-                persistent,
-                driver: None,
             };
-            check(&case, verdicts);
+            match (&facts.on_nodes, &volume.persistent) {
+                (_, Observed::Unknown(gap)) => verdicts.unknown(subject(), gap),
+                (_, Observed::Known(None)) => {}
+                (Observed::Known(told), _) if is_nodes && told.contains(&claim.claim) => {}
+                (Observed::Unknown(gap), _) if is_nodes => verdicts.unknown(subject(), gap),
+                (_, Observed::Known(Some(persistent))) => {
+                    let case = Case {
+                        node: None,
+                        observed_at: facts.observed_at,
+                        volume,
+                        claim,
+                        persistent,
+                        driver: None,
+                    };
+                    check(&case, verdicts);
+                }
+            }
         }
     }
 }
@@ -247,13 +263,95 @@ pub fn find(code: &Code) -> Option<&'static Rule> {
 
 #[cfg(test)]
 mod tests {
-    use expect_test::Expect;
+    use std::collections::BTreeSet;
+    use std::fmt::Write as _;
 
-    use crate::model::facts::NodeFacts;
+    use expect_test::{Expect, expect};
+
+    use crate::expansion::sample::enlarged;
+    use crate::model::facts::{ClusterFacts, NodeFacts};
     use crate::model::finding::RuleVerdicts;
+    use crate::model::names::ClaimRef;
+    use crate::model::observed::{Gap, Listing, Observed, Why};
     use crate::model::sample;
 
     use super::Rule;
+
+    /// The sample's claims as objects alone tell, under an expansion whose node half waits.
+    fn cluster(on_nodes: Observed<BTreeSet<ClaimRef>>) -> ClusterFacts {
+        let node = enlarged(20, 20, 10, |claim, _| {
+            claim.resize_status = Some("NodeResizePending".to_owned());
+        });
+        ClusterFacts {
+            observed_at: sample::noon(),
+            volumes: node.volumes,
+            on_nodes,
+            nodes: Listing::default(),
+        }
+    }
+
+    fn said(facts: &ClusterFacts) -> String {
+        let verdicts = crate::rules::diagnose_cluster(facts);
+        let told = verdicts
+            .iter()
+            .filter(|rule| !(rule.problems.is_empty() && rule.unknowns.is_empty()));
+        let mut text = String::new();
+        for rule in told {
+            for (subject, _) in &rule.problems {
+                writeln!(text, "{} problem: {subject}", rule.code).unwrap();
+            }
+            for (subject, gap) in &rule.unknowns {
+                writeln!(text, "{} unknown: {subject}: {gap}", rule.code).unwrap();
+            }
+        }
+        text
+    }
+
+    #[test]
+    fn the_nodes_half_is_judged_where_the_node_is_heard() {
+        let nobody = Observed::Known(BTreeSet::new());
+        expect![[r#"
+            NodeExpansionPending problem: claim shop/orders-db
+        "#]]
+        .assert_eq(&said(&cluster(nobody.clone())));
+        let mut facts = cluster(nobody);
+        let claim = facts.volumes.items[0].claim.as_ref().unwrap();
+        facts.on_nodes = Observed::Known(BTreeSet::from([claim.claim.clone()]));
+        assert_eq!(said(&facts), "");
+        assert!(
+            facts
+                .subjects()
+                .iter()
+                .any(|subject| subject.node.is_none())
+        );
+        let unlisted = Observed::Unknown(Gap::new(Why::Denied, "list pods"));
+        expect![[r#"
+            DeviceNotResized unknown: claim shop/orders-db: list pods (Denied)
+            ExpansionStatusStale unknown: claim shop/orders-db: list pods (Denied)
+            FilesystemNotGrown unknown: claim shop/orders-db: list pods (Denied)
+            NodeExpansionFailed unknown: claim shop/orders-db: list pods (Denied)
+            NodeExpansionPending unknown: claim shop/orders-db: list pods (Denied)
+        "#]]
+        .assert_eq(&said(&cluster(unlisted)));
+    }
+
+    #[test]
+    fn a_volume_that_may_have_changed_is_unknown() {
+        let mut facts = cluster(Observed::Known(BTreeSet::new()));
+        let gap = Gap::new(Why::Unavailable, "watch persistentvolumes");
+        facts.volumes.items[0].persistent = Observed::Unknown(gap);
+        expect![[r#"
+            ControllerExpansionFailed unknown: claim shop/orders-db: watch persistentvolumes (Unavailable)
+            ControllerExpansionPending unknown: claim shop/orders-db: watch persistentvolumes (Unavailable)
+            DeviceNotResized unknown: claim shop/orders-db: watch persistentvolumes (Unavailable)
+            ExpansionStatusStale unknown: claim shop/orders-db: watch persistentvolumes (Unavailable)
+            FilesystemNotGrown unknown: claim shop/orders-db: watch persistentvolumes (Unavailable)
+            NodeExpansionFailed unknown: claim shop/orders-db: watch persistentvolumes (Unavailable)
+            NodeExpansionPending unknown: claim shop/orders-db: watch persistentvolumes (Unavailable)
+            ResizerMissing unknown: claim shop/orders-db: watch persistentvolumes (Unavailable)
+        "#]]
+        .assert_eq(&said(&facts));
+    }
 
     /// What a rule about nodes says of one.
     pub(super) fn on(rule: &Rule, node: &NodeFacts) -> RuleVerdicts {

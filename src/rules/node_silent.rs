@@ -84,9 +84,8 @@ mod tests {
 
     fn check_all(nodes: Listing<HeardNode>, expected: &Expect) {
         let facts = ClusterFacts {
-            observed_at: sample::noon(),
-            volumes: Listing::default(),
             nodes,
+            ..ClusterFacts::unknown(sample::noon(), Gap::new(Why::NotAsked, "no objects"))
         };
         let mut verdicts = Verdicts::default();
         check(&facts, &mut verdicts);

@@ -118,6 +118,7 @@ impl From<(Timestamp, &Summary)> for v1::SummaryResponse {
                     what: what.clone(),
                 })
                 .collect(),
+            cluster_gaps: summary.cluster_gaps.clone(),
             rules: summary
                 .rules
                 .iter()
@@ -154,6 +155,7 @@ impl From<v1::SummaryResponse> for (Timestamp, Summary) {
                 .into_iter()
                 .map(|gap| (name(gap.node).into(), text(gap.what)))
                 .collect(),
+            cluster_gaps: summary.cluster_gaps.into_iter().map(text).collect(),
             rules: summary
                 .rules
                 .into_iter()

@@ -1,6 +1,8 @@
 //! What is tried, one after the other.
 
 mod answers;
+mod collector;
+mod objects;
 mod outage;
 mod requests;
 mod rights;
@@ -19,6 +21,12 @@ type Chapter = (&'static str, fn(&Cluster));
 pub(crate) const ALL: &[Chapter] = &[
     ("rights", rights::all_that_is_granted_is_used),
     ("answers", answers::files_and_server_say_the_same),
+    ("collector", collector::all_that_is_granted_is_used),
+    ("objects", objects::what_the_controllers_make),
+    (
+        "collector-missing-rights",
+        collector::without_one_the_rest_goes_on,
+    ),
     ("missing-rights", rights::without_one_the_rest_goes_on),
     ("slow", slow::a_slow_server_changes_nothing),
     ("requests", requests::twenty_intervals),

@@ -16,13 +16,18 @@ const AGENT: &str = env!("CARGO_BIN_EXE_csi-doctor-agent");
 const COLLECTOR: &str = env!("CARGO_BIN_EXE_csi-doctor-collector");
 const COMMAND_LINE: &str = env!("CARGO_BIN_EXE_kubectl-csi_doctor");
 
-/// The kubeconfig of an agent: its service account's token, and nothing else.
+/// The kubeconfig of an agent.
 pub(crate) fn kubeconfig(cluster: &Cluster, port: u16) -> PathBuf {
-    let name = format!("agent-{port}");
+    kubeconfig_of(cluster, "csi-doctor-agent", port)
+}
+
+/// The kubeconfig of a service account: its token, and nothing else.
+pub(crate) fn kubeconfig_of(cluster: &Cluster, account: &str, port: u16) -> PathBuf {
+    let name = format!("{account}-{port}");
     let token = cluster.kubectl(&[
         "create",
         "token",
-        "csi-doctor-agent",
+        account,
         "-n",
         "csi-doctor",
         "--duration=2h",
@@ -94,11 +99,28 @@ pub(crate) fn report(
     Process::new("csi-doctor-agent", child)
 }
 
-/// A collector, and its port.
+/// A collector that knows what agents tell alone, and its port.
 pub(crate) fn collect(cluster: &Cluster, name: &str, grace_scale: &str) -> (Process, u16) {
+    start(cluster, name, grace_scale, &[])
+}
+
+/// A collector that sees the cluster itself, and its port.
+pub(crate) fn collect_with(
+    cluster: &Cluster,
+    name: &str,
+    grace_scale: &str,
+    kubeconfig: &Path,
+) -> (Process, u16) {
+    let kubeconfig = format!("--kubeconfig={}", kubeconfig.display());
+    start(cluster, name, grace_scale, &[&kubeconfig])
+}
+
+fn start(cluster: &Cluster, name: &str, grace_scale: &str, more: &[&str]) -> (Process, u16) {
     let [port] = free_ports();
     let log = File::create(cluster.dir().join(format!("collector-{name}.log"))).unwrap();
     let child = Command::new(COLLECTOR)
+        .args(more)
+        .env("CSI_DOCTOR_LOG", "info,csi_doctor::kubernetes=debug")
         .arg(format!("--listen=127.0.0.1:{port}"))
         .arg(format!("--grace-scale={grace_scale}"))
         .stdout(Stdio::from(log))
@@ -116,6 +138,18 @@ pub(crate) fn ask(collector: u16, words: &[&str]) -> Option<Value> {
         .output()
         .unwrap();
     serde_json::from_slice(&output.stdout).ok()
+}
+
+/// What the command line says with a caller's rights and no collector, and how it ends.
+pub(crate) fn by_caller(kubeconfig: &Path, words: &[&str]) -> (String, Option<i32>) {
+    let output = Command::new(COMMAND_LINE)
+        .args(words)
+        .arg("--kubeconfig")
+        .arg(kubeconfig)
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (String::from_utf8(text).unwrap(), output.status.code())
 }
 
 /// What the command line prints for a person.

@@ -161,7 +161,8 @@ fn run(cluster: &Cluster, volume: &str) -> String {
     pod["metadata"]["uid"].as_str().unwrap().to_owned()
 }
 
-fn common(node: &str) -> String {
+/// What all nodes and claims of these tests have in common.
+pub(crate) fn common(node: &str) -> String {
     format!(
         "---
 apiVersion: v1

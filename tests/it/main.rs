@@ -10,6 +10,7 @@ mod api;
 mod apiserver;
 mod causes;
 mod cli;
+mod cluster;
 mod collector;
 mod csi;
 mod garbage;

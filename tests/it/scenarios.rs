@@ -3,7 +3,7 @@
 //! `host/proc/1/mountinfo` and the kubelet's directory below `host/` are read by the edges that read
 //! them on a node, `manifests/` likewise. What only a kernel or a plugin can answer is in `answers.yaml`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -84,7 +84,7 @@ impl Situation {
         };
         let mut facts = join::join(&seen);
         join::answer(&mut facts, &world.answers());
-        let mut unused = join::cluster(&seen.objects, sample::noon());
+        let mut unused = join::cluster(seen.objects.clone(), &BTreeSet::new(), sample::noon());
         unused
             .volumes
             .items

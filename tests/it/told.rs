@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -80,18 +80,29 @@ impl Drop for Daemon {
 }
 
 fn collector() -> (Daemon, SocketAddr, SocketAddr) {
+    let manifests = scenario().join("manifests");
     let mut daemon = Daemon::start(
         env!("CARGO_BIN_EXE_csi-doctor-collector"),
-        &["--listen", "127.0.0.1:0", "--grace-scale", "0"],
+        &[
+            "--listen",
+            "127.0.0.1:0",
+            "--grace-scale",
+            "0",
+            "--manifests",
+            manifests.to_str().unwrap(),
+        ],
     );
     let address = daemon.address("listening");
     let plain = daemon.address("serving metrics and probes");
     (daemon, address, plain)
 }
 
+fn scenario() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios/healthy")
+}
+
 fn agent(collector: SocketAddr) -> (Daemon, SocketAddr) {
-    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios/healthy");
-    let [host, manifests] = ["host", "manifests"].map(|part| scenario.join(part));
+    let [host, manifests] = ["host", "manifests"].map(|part| scenario().join(part));
     let mut daemon = Daemon::start(
         env!("CARGO_BIN_EXE_csi-doctor-agent"),
         &[
@@ -202,6 +213,7 @@ async fn metrics_are_those_that_are_documented() {
             "csi_doctor_finding_changes_total{code=\"other\",change=\"opened\"} 1\n",
             "csi_doctor_reports_refused_total{code=\"InvalidArgument\"} 1\n",
             "csi_doctor_reports_total 2\n",
+            "csi_doctor_objects{resource=\"persistentvolumeclaims\"} 2\n",
         ],
     )
     .await;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::collector::accept::{Accept, Settings};
+use crate::collector::objects::nothing;
 use crate::collector::source::Moment;
 use crate::model::facts::NodeFacts;
 use crate::model::mount::Mount;
@@ -19,7 +20,7 @@ use crate::model::objects::PodState;
 use crate::model::observed::{Gap, Observed, Why};
 use crate::model::sample;
 use crate::model::scan::{Origin, Scan};
-use crate::model::view::View;
+use crate::model::view::{ClusterView, View};
 use crate::rules;
 use crate::store::{Kept, Location, Store};
 
@@ -85,6 +86,9 @@ impl Cluster {
         while self.second < second {
             self.second = second.min(self.second + 10);
             drop(self.accept.tick(self.now()));
+            let facts = nothing(self.now().at);
+            let view = ClusterView::default();
+            drop(self.accept.judge(facts, view, self.now()));
         }
     }
 

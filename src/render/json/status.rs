@@ -36,6 +36,7 @@ pub fn status(at: Timestamp, summary: &Summary) -> String {
                 what: what.clone(),
             })
             .collect(),
+        cluster_gaps: summary.cluster_gaps.clone(),
         rules: summary
             .rules
             .iter()
@@ -61,6 +62,7 @@ struct StatusItem {
     drivers: usize,
     findings: Counts,
     gaps: Vec<NodeGap>,
+    cluster_gaps: Vec<String>,
     rules: Vec<RuleItem>,
 }
 

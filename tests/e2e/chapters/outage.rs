@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use crate::chapters::objects;
 use crate::chapters::slow::keys;
 use crate::cluster::Cluster;
-use crate::doctor::{self, collect, findings, kubeconfig, report, resident};
+use crate::doctor::{self, collect_with, findings, kubeconfig, kubeconfig_of, report, resident};
 use crate::node::{Node, expansion_done, expansion_waits};
 use crate::until;
 
@@ -16,7 +17,10 @@ const STALE: Duration = Duration::from_secs(75);
 pub(super) fn five_minutes_without_a_server(cluster: &Cluster) {
     let node = Node::make(cluster, "outage", 3);
     expansion_waits(cluster, node.claim(1));
-    let (_collector, port) = collect(cluster, "outage", "0");
+    objects::bound_claim(cluster, "outage-unused");
+    objects::enlarge(cluster, "outage-unused");
+    let own = kubeconfig_of(cluster, "csi-doctor-collector", cluster.api_port());
+    let (collector, port) = collect_with(cluster, "outage", "0", &own);
     let agent = report(
         cluster,
         &node,
@@ -27,12 +31,18 @@ pub(super) fn five_minutes_without_a_server(cluster: &Cluster) {
     let waits = |[code, subject, _]: &[String; 3]| {
         code == "NodeExpansionPending" && subject.contains(node.claim(1))
     };
-    until("the expansion is found", Duration::from_mins(1), || {
-        findings(port).iter().any(waits).then_some(())
+    // What no pod uses is the collector's own to see.
+    let unused = |[code, subject, _]: &[String; 3]| {
+        code == "ResizerMissing" && subject.contains("outage-unused")
+    };
+    until("both expansions are found", Duration::from_mins(1), || {
+        let found = findings(port);
+        (found.iter().any(waits) && found.iter().any(unused)).then_some(())
     });
     // What a first scan needs once is no growth.
     std::thread::sleep(Duration::from_secs(20));
-    let (before, memory) = (keys(port), resident(&agent));
+    let before = keys(port);
+    let memory = [&agent, &collector].map(resident);
 
     cluster.stop("kube-apiserver");
     let begun = Instant::now();
@@ -58,18 +68,22 @@ pub(super) fn five_minutes_without_a_server(cluster: &Cluster) {
     cluster.start_api();
     let back = Instant::now();
     expansion_done(cluster, node.claim(1));
+    expansion_done(cluster, "outage-unused");
     until("all is current again", Duration::from_secs(30), || {
-        (!findings(port).iter().any(waits)).then_some(())
+        let found = findings(port);
+        (!found.iter().any(waits) && !found.iter().any(unused)).then_some(())
     });
     let current = back.elapsed();
     std::thread::sleep(Duration::from_secs(20));
-    let after = resident(&agent);
+    let after = [&agent, &collector].map(resident);
     println!(
-        "   {} findings stayed, {unconfirmed} of them unconfirmed at last; current {:.0} s after the return; RSS {memory} → {after} KiB",
+        "   {} findings stayed, {unconfirmed} of them unconfirmed at last; current {:.0} s after the return; RSS of agent and collector {memory:?} → {after:?} KiB",
         before.len(),
         current.as_secs_f64()
     );
-    assert!(after * 100 <= memory * 110, "the agent grew");
+    for (before, after) in memory.into_iter().zip(after) {
+        assert!(after * 100 <= before * 110, "agent or collector grew");
+    }
 
     // A watch that must go on from a version that is gone lists anew.
     cluster.stop("kube-apiserver");
@@ -78,6 +92,7 @@ pub(super) fn five_minutes_without_a_server(cluster: &Cluster) {
     cluster.start_api();
     cluster.compact();
     cluster.kubectl(&["delete", "pod", node.claim(2), "-n", "shop", "--force"]);
+    cluster.kubectl(&["delete", "pvc", "outage-unused", "-n", "shop"]);
     let listed = || doctor::tell(port, &["get", "volumes", "-A"]).contains(node.claim(2));
     until(
         "a deletion after a compaction is seen",

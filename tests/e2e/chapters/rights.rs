@@ -43,18 +43,6 @@ pub(super) fn all_that_is_granted_is_used(cluster: &Cluster) {
     );
     let used: BTreeSet<Right> = asked.iter().map(|one| one.right.clone()).collect();
     let granted = granted(&cluster.get(&["clusterrole", ACCOUNT]));
-    let named = |rights: &BTreeSet<Right>| {
-        let rights: Vec<String> = rights
-            .iter()
-            .map(|right| {
-                format!(
-                    "
-     {right}"
-                )
-            })
-            .collect();
-        rights.concat()
-    };
     assert_eq!(
         used,
         granted,
@@ -68,6 +56,15 @@ pub(super) fn all_that_is_granted_is_used(cluster: &Cluster) {
         granted.len(),
         named(&granted)
     );
+}
+
+/// Rights, one a line.
+pub(super) fn named(rights: &BTreeSet<Right>) -> String {
+    let lines: Vec<String> = rights
+        .iter()
+        .map(|right| format!("\n     {right}"))
+        .collect();
+    lines.concat()
 }
 
 pub(super) fn without_one_the_rest_goes_on(cluster: &Cluster) {

@@ -1,5 +1,6 @@
 //! What stands at the addresses of the edges in tests.
 
+pub(crate) mod apiserver;
 pub(crate) mod fake_plugin;
 pub(crate) mod http;
 pub(crate) mod running;

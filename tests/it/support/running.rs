@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use csi_doctor::collector::{Config, serve};
+use csi_doctor::collector::objects::Source;
+use csi_doctor::collector::{Config, Edges, serve};
 use csi_doctor::grpc::client::{Collector, FindingFilter, Reader, Reporter};
 use csi_doctor::model::finding::{Problem, RuleVerdicts, Severity};
 use csi_doctor::model::sample;
@@ -14,6 +15,9 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
+
+/// Longer than anything here takes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) const HOUR: Duration = Duration::from_hours(1);
 
@@ -26,10 +30,19 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) async fn start(config: Config) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        Self::start_with(Source::Nowhere, config).await
+    }
+
+    pub(crate) async fn start_with(objects: Source, config: Config) -> Self {
+        let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = grpc.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(serve(listener, config, async {
+        let edges = Edges {
+            grpc,
+            plain: None,
+            objects,
+        };
+        let task = tokio::spawn(serve(edges, config, async {
             let _ = stopped.await;
         }));
         Self {
@@ -122,7 +135,7 @@ pub(crate) async fn until(
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), asking)
+    tokio::time::timeout(PATIENCE, asking)
         .await
         .unwrap_or_else(|_| panic!("the findings never were {what}"))
 }
