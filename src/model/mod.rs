@@ -5,6 +5,7 @@
 
 #![deny(clippy::disallowed_methods)]
 
+pub mod brief;
 pub mod cause;
 pub mod driver;
 pub mod facts;

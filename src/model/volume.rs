@@ -164,6 +164,26 @@ impl Volume {
         }
     }
 
+    /// The namespaces of its claim, else of its pods.
+    pub fn namespaces(&self) -> impl Iterator<Item = &str> {
+        let claim = self.claim.as_ref().map(|claim| &claim.claim.namespace);
+        let pods = self.published.iter().map(|one| &one.pod.namespace);
+        let pods = pods.filter(move |_| claim.is_none());
+        claim.into_iter().chain(pods).map(String::as_str)
+    }
+
+    /// The names that it goes by: claim, `PersistentVolume`, directory, handle.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let claim = self.claim.as_ref().map(|claim| claim.claim.name.as_str());
+        let persistent = self.persistent.known().and_then(Option::as_ref);
+        let handle = self.handle.known().map(VolumeHandle::as_str);
+        claim
+            .into_iter()
+            .chain(persistent.map(|persistent| persistent.name.as_str()))
+            .chain([self.spec_name.as_str()])
+            .chain(handle)
+    }
+
     /// Its mounts, where they were seen.
     pub fn mounts(&self) -> impl Iterator<Item = &Mount> {
         let published = self.published.iter().map(|published| &published.mount);
