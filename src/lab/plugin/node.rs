@@ -167,9 +167,18 @@ impl node_server::Node for Node {
             let message = format!("volume path {} is not mounted", volume.display());
             return Err(Status::not_found(message));
         }
-        let usage = match record.kind {
-            Kind::Block => device::usage(&volume).map_err(|error| internal(&error))?,
-            _ => self.stats.read(&request.volume_id, volume).await?,
+        // Where it can be told elsewhere the pod's mount is left alone: it would be busy as long as that takes.
+        let staging = Path::new(&request.staging_target_path);
+        let usage = match (record.kind, self.backend.device(&request.volume_id)) {
+            (Kind::Block, Some(device)) => {
+                device::usage(&device).map_err(|error| internal(&error))?
+            }
+            (Kind::Block, None) => return Err(not_staged(&request.volume_id)),
+            _ => {
+                let same = mounts::same(staging, &volume);
+                let asked = if same { staging.into() } else { volume };
+                self.stats.read(&request.volume_id, asked).await?
+            }
         };
         Ok(Response::new(csi::NodeGetVolumeStatsResponse {
             usage,
