@@ -13,7 +13,7 @@
 //!         rules  stages  history  fold                      (1b: never each other, pure)
 //!                  │
 //!                  ▼
-//!         causes  expansion  join  render  wire             (1a: never each other, pure)
+//!         causes cleanup expansion join mounting render wire (1a: never each other, pure)
 //!                  │
 //!                  ▼
 //!               model   proto                               (0)
@@ -23,8 +23,10 @@ pub mod model;
 pub mod proto;
 
 pub mod causes;
+pub mod cleanup;
 pub mod expansion;
 pub mod join;
+pub mod mounting;
 pub mod render;
 pub mod wire;
 

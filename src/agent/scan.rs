@@ -25,7 +25,7 @@ use crate::model::volume::{DriverStats, Volume};
 use crate::mounts::probe::{Place, Prober};
 use crate::mounts::state::{Kernel, Looked};
 use crate::mounts::watch::Watch;
-use crate::mounts::{containers, kubelet, mountinfo, root};
+use crate::mounts::{containers, kubelet, mountinfo, process, root};
 use crate::rules;
 
 /// So many probes may hang at once before no more are started: each holds a thread.
@@ -184,7 +184,15 @@ impl Scanner {
         let (mut seen, fresh, failing) = match reused {
             Some((true, mut kept)) => {
                 kept.rounds += 1;
-                if objects.is_none() && plugins == kept.seen.plugins {
+                // What is said of left-overs hangs on a kubelet that runs, and its end signals nothing.
+                let kubelet = if kept.facts.leftovers.items.is_empty() {
+                    kept.seen.kubelet_process.clone()
+                } else {
+                    process::read_kubelet(&self.host_root)
+                };
+                let same = kubelet == kept.seen.kubelet_process && plugins == kept.seen.plugins;
+                kept.seen.kubelet_process = kubelet;
+                if objects.is_none() && same {
                     kept.facts.observed_at = observed_at;
                     return (kept, false);
                 }
@@ -212,6 +220,7 @@ impl Scanner {
                     table,
                     kubelet,
                     containers,
+                    kubelet_process: process::read_kubelet(&self.host_root),
                     ..kept.seen
                 };
                 (seen, None, kept.failing)
@@ -228,6 +237,7 @@ impl Scanner {
                     plugins: plugins.clone(),
                     objects: unasked,
                     containers,
+                    kubelet_process: process::read_kubelet(&self.host_root),
                 };
                 (seen, None, BTreeSet::new())
             }
@@ -261,7 +271,8 @@ impl Scanner {
         let with_volumes = here.filter(|pod| !pod.volumes.is_empty());
         let uids = with_volumes.map(|pod| pod.static_uid.as_ref().unwrap_or(&pod.pod.uid));
         let on_disk = kubelet.pod_volumes.items.iter().map(|dir| &dir.pod);
-        let pods: BTreeSet<Uid> = uids.chain(on_disk).cloned().collect();
+        let blocks = kubelet.block_volumes.items.iter().map(|file| &file.pod);
+        let pods: BTreeSet<Uid> = uids.chain(on_disk).chain(blocks).cloned().collect();
         if pods.is_empty() {
             return Observed::Known(Vec::new());
         }

@@ -51,6 +51,8 @@ pub use handbook::PAGE;
 use crate::causes::clean::clean;
 use crate::causes::layers::Phase;
 use crate::model::cause::{Cause, Classification, Confidence, Other};
+use crate::model::names::DriverName;
+use crate::model::objects::Event;
 
 /// What is known about an error: its text, and where it was seen.
 #[derive(Debug, Clone, Copy, Default)]
@@ -100,6 +102,17 @@ pub fn classify(symptom: &Symptom<'_>) -> Classification {
         next: cause.map_or(handbook::UNKNOWN_NEXT, |cause| handbook::of(cause.id).todo),
         others,
     }
+}
+
+/// Says what the words of an event mean.
+pub fn of_event(event: &Event, driver: Option<&DriverName>) -> Classification {
+    classify(&Symptom {
+        text: &event.message,
+        reason: Some(&event.reason),
+        stage: None,
+        driver: driver.map(DriverName::as_str),
+        kind: Some("event"),
+    })
 }
 
 /// The stage that an event reason names, as Kubernetes and its sidecars spell them.

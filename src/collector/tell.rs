@@ -20,6 +20,7 @@ pub(super) fn change(change: &Change) {
         csi_doctor.severity = finding.severity.as_str(),
         csi_doctor.state = finding.state.as_str(),
         csi_doctor.change = change.kind.as_str(),
+        csi_doctor.cause = finding.problem.cause.map(|cause| cause.id.as_str()),
         csi_doctor.subject = %object,
         csi_doctor.driver = of_kind("driver"),
         k8s.node.name = node.or_else(|| of_kind("node")),

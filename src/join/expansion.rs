@@ -27,9 +27,6 @@ const REASONS: [&str; 7] = [
     "VolumeResizeSuccessful",
 ];
 
-/// What a `FailedMount` says when the expansion at a mount fails (kubelet, `operation_generator.go`).
-const FAILED_AT_MOUNT: &str = "while expanding volume";
-
 /// So many of the latest events are kept.
 const KEPT: usize = 8;
 
@@ -83,8 +80,7 @@ pub(super) fn put_events(objects: &Objects, volume: &mut Volume) {
 }
 
 fn is_about_expansion(event: &Event) -> bool {
-    REASONS.contains(&event.reason.as_str())
-        || (event.reason == "FailedMount" && event.message.contains(FAILED_AT_MOUNT))
+    REASONS.contains(&event.reason.as_str()) || event.is_about_expansion_at_mount()
 }
 
 /// The volumes of bound claims, as far as Kubernetes' objects tell.
@@ -154,7 +150,11 @@ fn published(pod: &Pod, volume: &PodVolume, persistent: &PersistentVolume) -> Pu
     Published {
         pod: pod.pod.clone(),
         state: Observed::Known(pod.state),
+        name: volume.name.clone(),
         started: pod.started,
+        ended: pod.ended,
+        stacked: 0,
+        events: Listing::default(),
         target: HostPath::default(),
         mount: untouched(),
         usage: untouched(),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::join::said::Said;
 use crate::join::{containers, paths};
 use crate::model::mount::Mount;
 use crate::model::names::{DriverName, HostPath, PersistentVolumeName, Uid};
@@ -13,6 +14,8 @@ use crate::model::volume::SubPath;
 pub(super) struct Index<'a> {
     seen: &'a Seen,
     mounts: HashMap<&'a HostPath, &'a Mount>,
+    /// The paths with more than one mount, one over another, and how many.
+    stacks: HashMap<&'a HostPath, u32>,
     /// Binds of subPaths, by pod and by the name of the volume's directory.
     pub(super) sub_paths: HashMap<(String, String), Vec<SubPath>>,
     dirs: HashMap<(&'a Uid, &'a str), &'a PodVolumeDir>,
@@ -21,6 +24,7 @@ pub(super) struct Index<'a> {
     pub(super) persistent: HashMap<&'a PersistentVolumeName, &'a PersistentVolume>,
     attachments: HashMap<(&'a DriverName, &'a PersistentVolumeName), &'a Attachment>,
     pub(super) containers: containers::Index<'a>,
+    pub(super) said: Said<'a>,
 }
 
 impl<'a> Index<'a> {
@@ -34,9 +38,18 @@ impl<'a> Index<'a> {
         let persistent = objects.volumes.items.iter();
         let attachments = objects.attachments.items.iter();
         let attachments = attachments.filter(|one| one.node == seen.node);
+        let mut on_top = HashMap::with_capacity(seen.table.items.len());
+        let mut stacks = HashMap::new();
+        for mount in mounts {
+            if on_top.insert(&mount.target, mount).is_some() {
+                *stacks.entry(&mount.target).or_insert(1) += 1;
+            }
+        }
         Self {
             seen,
-            mounts: mounts.map(|mount| (&mount.target, mount)).collect(),
+            mounts: on_top,
+            stacks,
+            said: Said::new(seen),
             sub_paths: sub_paths(seen),
             dirs: dirs
                 .map(|dir| ((&dir.pod, dir.spec_name.as_str()), dir))
@@ -63,6 +76,12 @@ impl<'a> Index<'a> {
             (None, None) => Observed::Known(None),
             (None, Some(gap)) => Observed::Unknown(gap.clone()),
         }
+    }
+
+    /// How many mounts lie on a path.
+    pub(super) fn stacked(&self, path: &HostPath) -> u32 {
+        let one = u32::from(self.mounts.contains_key(path));
+        self.stacks.get(path).copied().unwrap_or(one)
     }
 
     /// Where a volume is staged, and what is mounted there: the path of today, or that of before Kubernetes 1.24

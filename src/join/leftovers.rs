@@ -3,12 +3,18 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::join::{add_new, missing};
+use crate::model::finding::Object;
+use crate::model::kubelet::Kubelet;
 use crate::model::leftover::{Leftover, LeftoverKind, Uncovered};
 use crate::model::mount::Mount;
 use crate::model::names::{HostPath, Uid};
-use crate::model::observed::{Listing, Observed};
+use crate::model::objects::PersistentVolume;
+use crate::model::observed::{Gap, Listing, Observed, Why};
 use crate::model::seen::{Seen, VolumeData};
 use crate::model::volume::Volume;
+
+/// So many of those who hold something that was left are named.
+const HOLDERS: usize = 4;
 
 /// What was left. Without a source of objects nothing can be called left.
 pub(super) fn join(seen: &Seen, volumes: &[Volume]) -> Listing<Leftover> {
@@ -27,9 +33,11 @@ pub(super) fn join(seen: &Seen, volumes: &[Volume]) -> Listing<Leftover> {
             .chain(&kubelet.pod_volumes.gaps)
             .chain(&kubelet.block_volumes.gaps)
             .chain(&kubelet.stages.gaps)
+            .chain(&objects.stale.pods)
             .cloned(),
     );
     let table = Table::new(seen);
+    let known = Known::new(seen, volumes);
     let uids = objects.pods.items.iter().flat_map(|pod| {
         let directory = pod.static_uid.as_ref();
         [Some(&pod.pod.uid), directory].into_iter().flatten()
@@ -42,23 +50,23 @@ pub(super) fn join(seen: &Seen, volumes: &[Volume]) -> Listing<Leftover> {
         .collect();
     let pods = kubelet.pod_volumes.items.iter();
     let pods = pods.filter(|dir| !uids.contains(&dir.pod)).map(|dir| {
-        table.leftover(
-            LeftoverKind::PodVolume,
-            &dir.target,
-            Some(&dir.pod),
-            &dir.data,
-        )
+        let of = known.named(&dir.spec_name, &dir.data);
+        let (kind, pod) = (LeftoverKind::PodVolume, Some(&dir.pod));
+        table.leftover(kind, &dir.target, pod, &dir.data, of)
     });
     let blocks = kubelet.block_volumes.items.iter();
     let blocks = blocks.filter(|file| !uids.contains(&file.pod)).map(|file| {
         let (target, pod) = (&file.target, Some(&file.pod));
-        table.leftover(LeftoverKind::BlockPublish, target, pod, &file.data)
+        let of = known.named(&file.spec_name, &file.data);
+        table.leftover(LeftoverKind::BlockPublish, target, pod, &file.data, of)
     });
     let stages = kubelet.stages.items.iter();
     let stages = stages
         .filter(|stage| !used.contains(&stage.staging))
         .map(|stage| {
-            let left = table.leftover(LeftoverKind::Stage, &stage.staging, None, &stage.data);
+            let of = known.handled(&stage.data);
+            let kind = LeftoverKind::Stage;
+            let left = table.leftover(kind, &stage.staging, None, &stage.data, of);
             Leftover {
                 driver: left.driver.or_else(|| stage.driver.clone()),
                 ..left
@@ -82,6 +90,80 @@ pub(super) fn uncovered(seen: &Seen) -> Listing<Uncovered> {
     Listing {
         items: items.collect(),
         gaps: in_tree.gaps.clone(),
+    }
+}
+
+/// The kubelet of the node.
+pub(super) fn kubelet(seen: &Seen) -> Kubelet {
+    let process = &seen.kubelet_process;
+    let mirrors = seen.objects.pods.items.iter();
+    let mirrors = mirrors.filter(|pod| pod.node.as_ref() == Some(&seen.node));
+    let mirrors = mirrors.filter(|pod| pod.static_uid.is_some()).count();
+    let mirrors = u32::try_from(mirrors).unwrap_or(u32::MAX);
+    let no_kubelet = || Gap::new(Why::NotFound, "look for static pods: no kubelet runs");
+    Kubelet {
+        running: process.as_ref().map(Option::is_some),
+        unmirrored: match process {
+            Observed::Known(Some(process)) => process
+                .static_pods
+                .clone()
+                .map(|given| given.saturating_sub(mirrors)),
+            Observed::Known(None) => Observed::Unknown(no_kubelet()),
+            Observed::Unknown(gap) => Observed::Unknown(gap.clone()),
+        },
+    }
+}
+
+/// The objects that left-overs can be of: those of volumes in use, and the other PersistentVolumes.
+struct Known<'a> {
+    seen: &'a Seen,
+    volumes: &'a [Volume],
+}
+
+impl<'a> Known<'a> {
+    fn new(seen: &'a Seen, volumes: &'a [Volume]) -> Self {
+        Self { seen, volumes }
+    }
+
+    /// Of a directory with the name of a PersistentVolume; an inline volume's was named by its pod.
+    fn named(&self, spec_name: &str, data: &Observed<VolumeData>) -> Option<Object> {
+        if data.known()?.ephemeral {
+            return None;
+        }
+        let used = self.volumes.iter().find(|one| one.spec_name == spec_name);
+        let persistent = || {
+            let all = self.seen.objects.volumes.items.iter();
+            let found = all.clone().find(|one| one.name.as_str() == spec_name);
+            found.map(of_persistent)
+        };
+        let unseen = || Object::PersistentVolume(spec_name.into(), String::new().into());
+        let used = used.map(Volume::object);
+        Some(used.or_else(persistent).unwrap_or_else(unseen))
+    }
+
+    /// Of a stage, which knows the driver's name for the volume alone.
+    fn handled(&self, data: &Observed<VolumeData>) -> Option<Object> {
+        let data = data.known()?;
+        let of_driver = |volume: &&Volume| {
+            volume.driver == data.driver && volume.handle.known() == Some(&data.handle)
+        };
+        let used = self.volumes.iter().find(of_driver).map(Volume::object);
+        used.or_else(|| {
+            let mut all = self.seen.objects.volumes.items.iter();
+            let found = all.find(|one| {
+                let csi = one.csi.as_ref();
+                csi.is_some_and(|csi| csi.driver == data.driver && csi.handle == data.handle)
+            });
+            found.map(of_persistent)
+        })
+    }
+}
+
+/// The claim that a PersistentVolume is for, else itself.
+fn of_persistent(persistent: &PersistentVolume) -> Object {
+    match &persistent.claim {
+        Some(claim) => Object::Claim(claim.clone()),
+        None => Object::PersistentVolume(persistent.name.clone(), persistent.uid.clone()),
     }
 }
 
@@ -113,15 +195,49 @@ impl<'a> Table<'a> {
         path: &HostPath,
         pod: Option<&Uid>,
         data: &Observed<VolumeData>,
+        object: Option<Object>,
     ) -> Leftover {
         let data = data.known();
+        let mount = self.mounted(path);
+        let on_it = mount.known().and_then(Option::as_ref);
         Leftover {
             kind,
             path: path.clone(),
             pod: pod.cloned(),
             driver: data.map(|data| data.driver.clone()),
             handle: data.map(|data| data.handle.clone()),
-            mount: self.mounted(path),
+            object,
+            held_by: self.held_by(path, pod, on_it),
+            mount,
         }
+    }
+
+    /// Who still has what lies on a path: mounts below it, other mounts of the same filesystem, and
+    /// processes of the pod that it was for.
+    fn held_by(
+        &self,
+        path: &HostPath,
+        pod: Option<&Uid>,
+        mount: Option<&Mount>,
+    ) -> Observed<Vec<String>> {
+        if let Some(gap) = self.seen.table.gaps.first() {
+            return Observed::Unknown(gap.clone());
+        }
+        let containers = match &self.seen.containers {
+            Observed::Known(containers) => containers,
+            Observed::Unknown(gap) => return Observed::Unknown(gap.clone()),
+        };
+        let same = |one: &Mount| {
+            mount.is_some_and(|mount| one.device == mount.device && mount.device.major != 0)
+        };
+        let mounts = self.seen.table.items.iter();
+        let mounts = mounts.filter(|one| one.target != *path);
+        let mounts = mounts.filter(|one| one.target.0.starts_with(&path.0) || same(one));
+        let mounts = mounts.map(|one| format!("a mount at {}", one.target));
+        let inside = containers.iter().filter(|container| {
+            Some(&container.pod) == pod || container.table.items.iter().any(same)
+        });
+        let inside = inside.map(|one| format!("process {} of pod {}", one.process, one.pod));
+        Observed::Known(mounts.chain(inside).take(HOLDERS).collect())
     }
 }

@@ -13,6 +13,7 @@ mod expansion;
 mod index;
 mod leftovers;
 mod paths;
+mod said;
 mod stale;
 mod volumes;
 
@@ -48,6 +49,8 @@ pub fn join(seen: &Seen) -> NodeFacts {
         drivers,
         leftovers,
         uncovered,
+        waiting: said::waiting(seen),
+        kubelet: leftovers::kubelet(seen),
         gaps,
     }
 }

@@ -244,7 +244,11 @@ impl<'a> Joiner<'a> {
                 ..PodRef::default()
             },
             state: Observed::Unknown(unasked.clone()),
+            name: String::new(),
             started: None,
+            ended: None,
+            stacked: self.index.stacked(target),
+            events: Listing::default(),
             live: self.index.containers.live(pod),
             inside: self
                 .index
@@ -326,7 +330,14 @@ impl<'a> Joiner<'a> {
         let published = Published {
             pod: pod.pod.clone(),
             state: Observed::Known(pod.state),
+            name: volume.name.clone(),
             started: pod.started,
+            ended: pod.ended,
+            stacked: self.index.stacked(&target),
+            events: self
+                .index
+                .said
+                .of_volume(&pod.pod.uid, &volume.name, spec_name),
             live: self.index.containers.live(uid),
             inside: self
                 .index

@@ -38,6 +38,9 @@ const REFRESH_CSI_NODE: Duration = Duration::from_mins(2);
 /// So many requests are under way at once.
 const AT_ONCE: usize = 4;
 
+/// A pod that has not started after so long is stuck, for the kubelet mounts within seconds.
+const STARTS: Duration = Duration::from_secs(20);
+
 /// More than this is not said of one object within an hour.
 const MOST_EVENTS: u32 = 100;
 
@@ -151,11 +154,15 @@ impl Node {
     }
 
     /// Which classes the claims name; and of which objects events are asked for: claims under
-    /// expansion and their pods, only while they are.
+    /// expansion and their pods, and pods that should have started by now, only while it is so.
     fn name_said(&mut self, pods: &[Pod], now: Instant) {
         let mut classes = BTreeSet::new();
         let mut said = BTreeSet::new();
+        let late = Timestamp::now() - STARTS;
         for pod in pods {
+            if pod.state == PodState::Starting && pod.started.is_none_or(|since| since < late) {
+                said.insert(key(&pod.pod.namespace, pod.pod.uid.as_str()));
+            }
             for claim in claims_of(pod).filter_map(|claim| self.claims.get(&claim)) {
                 classes.extend(claim.class.as_ref().map(|class| key("", class.as_str())));
                 if claim.bound && !claim.is_settled() {

@@ -36,7 +36,7 @@ pub(super) static FAULTS: [Entry; 14] = [
     Entry {
         fault: Fault::Restart,
         name: "restart",
-        code: "(facts only)",
+        code: "ContainerMountStale",
         example: "",
         does: "starts the daemon anew under a container that runs",
         needs: "a FUSE volume, hence /dev/fuse",

@@ -22,6 +22,11 @@ macro_rules! cause_ids {
                     $(CauseId::$variant => $id,)+
                 }
             }
+
+            /// The cause of that name.
+            pub fn from_name(name: &str) -> Option<CauseId> {
+                Self::ALL.iter().copied().find(|id| id.as_str() == name)
+            }
         }
     };
 }
@@ -172,6 +177,13 @@ impl Confidence {
             Confidence::Likely => "likely",
         }
     }
+
+    /// The confidence of that word.
+    pub fn from_name(name: &str) -> Option<Confidence> {
+        [Confidence::Stated, Confidence::Likely]
+            .into_iter()
+            .find(|confidence| confidence.as_str() == name)
+    }
 }
 
 impl fmt::Display for Confidence {
@@ -277,4 +289,20 @@ pub struct Classification {
     pub next: &'static str,
     /// For a likely cause, the others that the wording can have.
     pub others: Vec<Other>,
+}
+
+/// More of somebody's words than so many characters is no part of a sentence.
+const HEART: usize = 240;
+
+impl Classification {
+    /// The words at the heart of the message: its innermost layer, as part of a sentence.
+    pub fn heart(&self) -> String {
+        let innermost = self.layers.last();
+        let words = innermost.map(|layer| layer.text.trim()).unwrap_or_default();
+        let words = words.trim_end_matches('.');
+        match words.char_indices().nth(HEART) {
+            Some((at, _)) => format!("{}…", &words[..at]),
+            None => words.to_owned(),
+        }
+    }
 }

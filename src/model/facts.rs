@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::model::driver::Driver;
 use crate::model::finding::{Object, Subject};
+use crate::model::kubelet::{Kubelet, WaitingPod};
 use crate::model::leftover::{Leftover, Uncovered};
 use crate::model::names::NodeName;
 use crate::model::observed::{Gap, Listing};
@@ -29,6 +30,10 @@ pub struct NodeFacts {
     pub leftovers: Listing<Leftover>,
     /// Volumes of plugins that are built into the kubelet, which are not covered.
     pub uncovered: Listing<Uncovered>,
+    /// The pods that have not started.
+    pub waiting: Listing<WaitingPod>,
+    /// The kubelet itself, as far as it can be seen.
+    pub kubelet: Kubelet,
     /// What could not be seen and belongs to no list: a broken line of the mount table, a broken manifest.
     pub gaps: Vec<Gap>,
 }
@@ -47,7 +52,12 @@ impl NodeFacts {
             .items
             .iter()
             .map(|driver| driver.subject(&self.node));
-        volumes.chain(drivers).collect()
+        let leftovers = self.leftovers.items.iter();
+        let leftovers = leftovers.map(|left| left.subject(&self.node));
+        let waiting = self.waiting.items.iter();
+        let waiting = waiting.map(|pod| pod.subject(&self.node));
+        let objects = volumes.chain(drivers);
+        objects.chain(leftovers).chain(waiting).collect()
     }
 }
 

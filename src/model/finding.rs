@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::model::cause::Cause;
 use crate::model::names::{
     ClaimRef, DriverName, NodeName, PersistentVolumeName, PodRef, ServerName, Uid,
 };
@@ -172,6 +173,8 @@ pub struct Problem {
     pub related: Vec<Object>,
     /// The rule's own, unless said otherwise here.
     pub severity: Option<Severity>,
+    /// The root cause, where words of somebody else were classified.
+    pub cause: Option<Cause>,
 }
 
 impl Problem {
@@ -184,6 +187,7 @@ impl Problem {
             next: Vec::new(),
             related: Vec::new(),
             severity: None,
+            cause: None,
         }
     }
 
@@ -233,6 +237,12 @@ impl Problem {
     #[must_use]
     pub fn related(self, related: Vec<Object>) -> Self {
         Self { related, ..self }
+    }
+
+    /// With the cause that somebody's words tell.
+    #[must_use]
+    pub fn cause(self, cause: Option<Cause>) -> Self {
+        Self { cause, ..self }
     }
 
     /// With a severity that is not the rule's own.

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use crate::model::finding::{Object, Subject};
 use crate::model::mount::Mount;
-use crate::model::names::{DriverName, HostPath, Uid, VolumeHandle};
+use crate::model::names::{DriverName, HostPath, NodeName, Uid, VolumeHandle};
 use crate::model::observed::Observed;
 
 /// Something of a CSI volume that nobody on the node uses, as far as the objects tell.
@@ -23,6 +24,22 @@ pub struct Leftover {
     pub handle: Option<VolumeHandle>,
     /// What is mounted there.
     pub mount: Observed<Option<Mount>>,
+    /// The claim or PersistentVolume that it is of, where that is known.
+    pub object: Option<Object>,
+    /// Who still has it beside the kubelet, for a person: mounts below or of the same filesystem, processes.
+    pub held_by: Observed<Vec<String>>,
+}
+
+impl Leftover {
+    /// What findings about it are about: its volume, else its driver, else the node.
+    pub fn subject(&self, node: &NodeName) -> Subject {
+        let driver = || self.driver.clone().map(Object::Driver);
+        let object = self.object.clone().or_else(driver);
+        Subject {
+            object: object.unwrap_or_else(|| Object::Node(node.clone())),
+            node: Some(node.clone()),
+        }
+    }
 }
 
 /// What was left.

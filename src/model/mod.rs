@@ -9,6 +9,7 @@ pub mod cause;
 pub mod driver;
 pub mod facts;
 pub mod finding;
+pub mod kubelet;
 pub mod leftover;
 pub mod mount;
 pub mod names;

@@ -106,6 +106,12 @@ impl HostPath {
         Self(self.0.join(below))
     }
 
+    /// The directory that it is in; the root is in itself.
+    #[must_use]
+    pub fn directory(&self) -> Self {
+        Self(self.0.parent().unwrap_or(&self.0).to_owned())
+    }
+
     fn bytes(&self) -> &[u8] {
         self.0.as_os_str().as_encoded_bytes()
     }

@@ -72,6 +72,9 @@ pub struct Pod {
     pub state: PodState,
     /// When the kubelet took it up (`status.startTime`).
     pub started: Option<Timestamp>,
+    /// When it was to be gone (`metadata.deletionTimestamp`, which has the grace in it), else when its
+    /// last container ended, of a pod that has succeeded or failed.
+    pub ended: Option<Timestamp>,
     /// Its volumes that are storage: claims and inline CSI volumes.
     pub volumes: Vec<PodVolume>,
     /// For the mirror of a static pod: the UID that its directory and its cgroup have
@@ -273,4 +276,12 @@ pub struct Event {
     pub message: String,
     /// When it was said last.
     pub at: Option<Timestamp>,
+}
+
+impl Event {
+    /// Whether it tells of a mount that failed because the expansion at it did: then it belongs to the
+    /// expansion (kubelet, `operation_generator.go`).
+    pub fn is_about_expansion_at_mount(&self) -> bool {
+        self.reason == "FailedMount" && self.message.contains("while expanding volume")
+    }
 }

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 
 use crate::model::driver::{Driver, Plugin};
 use crate::model::facts::{NodeFacts, Thresholds};
-use crate::model::finding::RuleVerdicts;
+use crate::model::finding::{Object, RuleVerdicts};
+use crate::model::kubelet::Kubelet;
+use crate::model::leftover::{Leftover, LeftoverKind};
 use crate::model::mount::{DeviceNumber, Mount, Usage};
 use crate::model::names::{ClaimRef, HostPath, PodRef};
 use crate::model::objects::{
@@ -34,6 +36,11 @@ pub fn node() -> NodeFacts {
         drivers: Listing::complete(vec![driver()]),
         leftovers: Listing::default(),
         uncovered: Listing::default(),
+        waiting: Listing::default(),
+        kubelet: Kubelet {
+            running: Observed::Known(true),
+            unmirrored: Observed::Known(0),
+        },
         gaps: Vec::new(),
     }
 }
@@ -118,9 +125,12 @@ pub fn volume() -> Volume {
         staged: Observed::Known(Some(mount(staging()))),
         published: vec![Published {
             pod: pod("orders-0", "pod-uid-0"),
+            name: "data".to_owned(),
             state: Observed::Known(PodState::Running),
             started: Some(noon()),
+            ended: None,
             target: target(),
+            stacked: 1,
             mount: Observed::Known(Some(mount(target()))),
             usage: Observed::Known(usage),
             asked_read_only: None,
@@ -128,6 +138,7 @@ pub fn volume() -> Volume {
             device_node: false,
             live: Observed::Known(true),
             inside: Observed::Known(vec![inside()]),
+            events: Listing::default(),
         }],
         stats: Observed::Known(DriverStats {
             usage: Some(usage),
@@ -175,6 +186,23 @@ pub fn persistent() -> PersistentVolume {
         access_modes: vec!["ReadWriteOnce".into()],
         mount_options: Vec::new(),
         capacity_before_resize: None,
+    }
+}
+
+/// What a pod that is gone left behind: the empty directory of its volume.
+pub fn leftover() -> Leftover {
+    Leftover {
+        kind: LeftoverKind::PodVolume,
+        path: "/var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount".into(),
+        pod: Some("pod-uid-9".into()),
+        driver: Some("disk.example.com".into()),
+        handle: Some("vol-99".into()),
+        mount: Observed::Known(None),
+        object: Some(Object::PersistentVolume(
+            "pvc-99".into(),
+            "pv-uid-99".into(),
+        )),
+        held_by: Observed::Known(Vec::new()),
     }
 }
 
@@ -240,6 +268,9 @@ pub fn read(verdicts: &RuleVerdicts) -> String {
         let severity = problem.severity.unwrap_or(verdicts.severity);
         let _ = writeln!(text, "{severity} {}: {subject}", verdicts.code);
         let _ = writeln!(text, "  {}", problem.message);
+        if let Some(cause) = problem.cause {
+            let _ = writeln!(text, "  = {} ({})", cause.id, cause.confidence);
+        }
         for evidence in &problem.evidence {
             let _ = writeln!(
                 text,

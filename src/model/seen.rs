@@ -36,6 +36,17 @@ pub struct Seen {
     pub objects: Objects,
     /// One live process of each container of a pod with volumes.
     pub containers: Observed<Vec<ContainerSeen>>,
+    /// The kubelet's process; none where it does not run.
+    pub kubelet_process: Observed<Option<KubeletProcess>>,
+}
+
+/// The kubelet, by its process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KubeletProcess {
+    /// The process, by the host's numbers.
+    pub process: u32,
+    /// How many manifests of static pods it was given.
+    pub static_pods: Observed<u32>,
 }
 
 /// A container, by one of its live processes.

@@ -54,12 +54,19 @@ pub struct Volume {
 pub struct Published {
     /// The pod.
     pub pod: PodRef,
+    /// The pod's own name for the volume.
+    pub name: String,
     /// How far the pod is; unknown where no pod of that UID could be looked up.
     pub state: Observed<PodState>,
     /// When the kubelet took the pod up.
     pub started: Option<Timestamp>,
+    /// When the pod was to be gone, of one that is being deleted; when its last container ended, of
+    /// one that is done.
+    pub ended: Option<Timestamp>,
     /// The target path.
     pub target: HostPath,
+    /// How many mounts lie on the target path, one over another.
+    pub stacked: u32,
     /// What is mounted there.
     pub mount: Observed<Option<Mount>>,
     /// What the filesystem answers there.
@@ -74,6 +81,8 @@ pub struct Published {
     pub live: Observed<bool>,
     /// What containers with a live process have where the volume belongs; none of a container that has no process.
     pub inside: Observed<Vec<Inside>>,
+    /// What was said of mounting it in this pod, oldest first.
+    pub events: Listing<Event>,
 }
 
 /// A directory of a volume, bound for one container.

@@ -10,6 +10,7 @@ pub mod kubelet;
 mod memory;
 pub mod mountinfo;
 pub mod probe;
+pub mod process;
 pub mod root;
 pub mod state;
 pub mod sysfs;

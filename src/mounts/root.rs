@@ -1,6 +1,6 @@
 //! Where the kubelet keeps its files: told to a running kubelet, else seen, else known.
 //!
-//! It reads the names and command lines of processes and the mount table, and touches no volume.
+//! It reads command lines and the mount table, and touches no volume.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::model::names::HostPath;
 
-use super::{file, mountinfo};
+use super::{file, mountinfo, process};
 
 /// Where the kubelet keeps its files unless told otherwise (`pkg/kubelet/kubeletconfig/defaults.go`).
 const DEFAULT_ROOT: &str = "/var/lib/kubelet";
@@ -25,22 +25,6 @@ const KNOWN_ROOTS: [&str; 8] = [
     "/opt/rke/var/lib/kubelet",
     "/mnt/paas/kubernetes/kubelet",
 ];
-
-/// The first 15 characters of the names of programs that are a kubelet or have one inside.
-const PROGRAMS: [&[u8]; 9] = [
-    b"kubelet",
-    b"hyperkube",
-    b"kubelite",
-    b"k0s",
-    b"k3s",
-    b"k3s-server",
-    b"k3s-agent",
-    b"rke2",
-    b"rke2-agent",
-];
-
-/// A command line longer than this is cut by nobody, and is no kubelet's.
-const MAX_COMMAND: u64 = 128 * 1024;
 
 /// Finds the kubelet's root: told to a running kubelet, else seen in the mount table, else a known
 /// place that exists, else the default. No API reports it (kubernetes/kubernetes#92664).
@@ -58,27 +42,10 @@ pub fn discover_root(host_root: &Path) -> HostPath {
 
 /// The root directory that a running kubelet was told.
 fn root_of_process(host_root: &Path) -> Option<HostPath> {
-    let proc = file::below(host_root, &"/proc".into());
-    for entry in std::fs::read_dir(&proc).ok()?.flatten() {
-        if !entry.file_name().as_bytes().iter().all(u8::is_ascii_digit) {
-            continue;
-        }
-        let process = entry.path();
-        // The name first: reading the command line of a process that hangs in a page fault can hang too.
-        let Ok(name) = file::read_small(&process.join("comm"), 64) else {
-            continue;
-        };
-        if !PROGRAMS.contains(&name.trim_ascii_end()) {
-            continue;
-        }
-        let Ok(command) = file::read_small(&process.join("cmdline"), MAX_COMMAND) else {
-            continue;
-        };
-        if let Some(root) = root_in_command(&command) {
-            return Some(root);
-        }
-    }
-    None
+    let kubelets = process::kubelets(host_root).ok()?;
+    kubelets
+        .iter()
+        .find_map(|one| root_in_command(&one.command))
 }
 
 /// The value of `--root-dir` (kubelet), `--kubelet-root-dir` (k0s) or `--kubelet-arg=root-dir=` (k3s, RKE2).

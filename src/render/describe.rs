@@ -83,6 +83,9 @@ pub fn story(at: Timestamp, story: &Story) -> String {
     if let Some(stage) = finding.stage {
         let _ = writeln!(text, "  Stage: {stage}");
     }
+    if let Some(cause) = finding.problem.cause {
+        let _ = writeln!(text, "  Cause: {} ({})", cause.id, cause.confidence);
+    }
     if story.places.len() > 1 {
         let nodes: Vec<&str> = story.places.iter().map(NodeName::as_str).collect();
         let _ = writeln!(text, "  Seen on: {}", nodes.join(", "));

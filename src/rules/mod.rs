@@ -25,6 +25,7 @@ macro_rules! rules {
 }
 
 rules! {
+    container_mount_stale,
     controller_expansion_failed,
     controller_expansion_pending,
     device_missing,
@@ -35,13 +36,20 @@ rules! {
     filesystem_nearly_full,
     filesystem_not_grown,
     inodes_nearly_exhausted,
+    mount_failed,
     mount_unresponsive,
     node_expansion_failed,
     node_expansion_pending,
     node_silent,
+    orphaned_pod_volume,
+    pod_waiting_on_volume,
     resizer_missing,
+    slow_ownership_change,
+    staged_device_mismatch,
+    staged_without_pod,
     stale_mount,
     unexpected_read_only,
+    unmount_stuck,
     volume_not_mounted,
 }
 

@@ -2,14 +2,15 @@
 
 use crate::model::facts::{NodeFacts, Thresholds};
 use crate::model::mount::{DeviceNumber, Mount, Usage};
-use crate::model::objects::{PodState, VolumeMode};
-use crate::model::observed::{Gap, Listing, Observed, Why};
+use crate::model::objects::VolumeMode;
+use crate::model::observed::{Listing, Observed};
 use crate::model::sizes::{Bytes, FilesystemSize, Sizes};
-use crate::model::volume::{Condition, DriverStats, Published, Volume};
+use crate::model::volume::{Condition, DriverStats, Volume};
 use crate::proto::v1;
 use crate::wire::WireError;
+use crate::wire::beside::leftovers;
 use crate::wire::objects::mode;
-use crate::wire::state::{leftovers, state};
+use crate::wire::state::state;
 use crate::wire::value::{
     all, gaps, name, nanoseconds, observed, observed_option, optional, path, path_bytes, required,
     split, split_option, text, timestamp, unsaid, word,
@@ -32,6 +33,9 @@ impl From<&NodeFacts> for v1::NodeFacts {
             leftover_gaps: facts.leftovers.gaps.iter().map(Into::into).collect(),
             uncovered: facts.uncovered.items.iter().map(Into::into).collect(),
             uncovered_gaps: facts.uncovered.gaps.iter().map(Into::into).collect(),
+            waiting: facts.waiting.items.iter().map(Into::into).collect(),
+            waiting_gaps: facts.waiting.gaps.iter().map(Into::into).collect(),
+            kubelet: Some((&facts.kubelet).into()),
         }
     }
 }
@@ -62,6 +66,11 @@ impl TryFrom<v1::NodeFacts> for NodeFacts {
                 items: all("uncovered", facts.uncovered)?,
                 gaps: gaps(facts.uncovered_gaps),
             },
+            waiting: Listing {
+                items: all("waiting", facts.waiting)?,
+                gaps: gaps(facts.waiting_gaps),
+            },
+            kubelet: facts.kubelet.unwrap_or_default().into(),
             gaps: gaps(facts.gaps),
         })
     }
@@ -139,108 +148,6 @@ impl TryFrom<v1::Volume> for Volume {
             sizes: volume.sizes.unwrap_or_default().into(),
             state: state(volume.state),
         })
-    }
-}
-
-impl From<&Published> for v1::Published {
-    fn from(published: &Published) -> Self {
-        let (state, state_gap) = split(&published.state, |state| pod_state(*state).to_owned());
-        let (mount, mount_gap) = split_option(&published.mount, Into::into);
-        let (usage, usage_gap) = split(&published.usage, Into::into);
-        let (live, live_gap) = split(&published.live, |live| *live);
-        let (inside, inside_gap) = split(&published.inside, |inside| {
-            inside.iter().map(Into::into).collect()
-        });
-        Self {
-            pod: Some((&published.pod).into()),
-            state: state.unwrap_or_default(),
-            state_gap,
-            started_ns: published.started.map(nanoseconds),
-            target: path_bytes(&published.target),
-            mount,
-            mount_gap,
-            usage,
-            usage_gap,
-            asked_read_only: published.asked_read_only.clone(),
-            sub_paths: published.sub_paths.iter().map(Into::into).collect(),
-            device_node: published.device_node,
-            live,
-            live_gap,
-            inside: inside.unwrap_or_default(),
-            inside_gap,
-        }
-    }
-}
-
-impl TryFrom<v1::Published> for Published {
-    type Error = WireError;
-
-    fn try_from(published: v1::Published) -> Result<Self, WireError> {
-        if published.target.is_empty() {
-            return Err(WireError::missing("target"));
-        }
-        let state = match published.state_gap {
-            Some(gap) => Observed::Unknown(gap.into()),
-            None => to_pod_state(&published.state),
-        };
-        Ok(Self {
-            pod: published
-                .pod
-                .ok_or_else(|| WireError::missing("pod"))?
-                .into(),
-            state,
-            started: published.started_ns.map(timestamp),
-            target: path(published.target),
-            mount: observed_option(optional("mount", published.mount)?, published.mount_gap),
-            usage: observed(
-                published.usage.map(Into::into),
-                published.usage_gap,
-                "what the filesystem answers",
-            ),
-            asked_read_only: published.asked_read_only.map(text),
-            sub_paths: all("sub_paths", published.sub_paths)?,
-            device_node: published.device_node,
-            live: observed(
-                published.live,
-                published.live_gap,
-                "whether a process of the pod lives",
-            ),
-            inside: observed(
-                Some(all("inside", published.inside)?),
-                published.inside_gap,
-                "what containers see",
-            ),
-        })
-    }
-}
-
-const POD_STATES: [PodState; 4] = [
-    PodState::Starting,
-    PodState::Running,
-    PodState::Ending,
-    PodState::Done,
-];
-
-fn pod_state(state: PodState) -> &'static str {
-    match state {
-        PodState::Starting => "Starting",
-        PodState::Running => "Running",
-        PodState::Ending => "Ending",
-        PodState::Done => "Done",
-    }
-}
-
-fn to_pod_state(given: &str) -> Observed<PodState> {
-    match POD_STATES
-        .into_iter()
-        .find(|state| pod_state(*state) == given)
-    {
-        Some(state) => Observed::Known(state),
-        None if given.is_empty() => Observed::Unknown(unsaid("how far the pod is")),
-        None => Observed::Unknown(Gap::new(
-            Why::Malformed,
-            text(format!("the agent calls the pod {given}")),
-        )),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What rules say, and what becomes of it: verdicts, problems, findings, stories.
 
+use crate::model::cause::{Cause, CauseId, Confidence};
 use crate::model::finding::{
     Code, Evidence, Finding, Key, NextStep, Object, Problem, Resolution, RuleVerdicts, Severity,
     State, Subject,
@@ -157,8 +158,20 @@ impl From<&Problem> for v1::Problem {
                 .severity
                 .map_or(v1::Severity::Unspecified, Into::into)
                 .into(),
+            cause: problem.cause.map(|cause| cause.id.as_str().to_owned()),
+            confidence: problem
+                .cause
+                .map(|cause| cause.confidence.as_str().to_owned()),
         }
     }
+}
+
+/// A cause that this version does not know is left out: the words that it was told from are there.
+fn to_cause(id: Option<String>, confidence: Option<String>) -> Option<Cause> {
+    Some(Cause {
+        id: CauseId::from_name(&id?)?,
+        confidence: Confidence::from_name(&confidence?)?,
+    })
 }
 
 impl TryFrom<v1::Problem> for Problem {
@@ -192,6 +205,7 @@ impl TryFrom<v1::Problem> for Problem {
                 .filter_map(|object| Object::try_from(object).ok())
                 .collect(),
             severity: to_severity(problem.severity),
+            cause: to_cause(problem.cause, problem.confidence),
         })
     }
 }

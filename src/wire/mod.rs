@@ -9,10 +9,12 @@
 
 #![deny(clippy::disallowed_methods)]
 
+mod beside;
 mod driver;
 mod facts;
 mod finding;
 mod objects;
+mod published;
 mod reply;
 mod state;
 mod value;

@@ -30,7 +30,27 @@ impl Host {
         let device = host.path("sys/dev/block/8:16");
         fs::create_dir_all(&device).unwrap();
         fs::write(device.join("size"), "20971520\n").unwrap();
+        host.run_container();
         host
+    }
+
+    /// The process of the pod's container, with its volumes as the host has them.
+    fn run_container(&self) {
+        const POD: &str = "6d5c2a10-0001-4000-8000-000000000001";
+        let table = fs::read_to_string(self.path("proc/1/mountinfo")).unwrap();
+        let inside = table.lines().filter_map(|line| {
+            let target = line
+                .split(' ')
+                .nth(4)
+                .filter(|target| target.contains(POD))?;
+            let volume = target.rsplit('/').nth(1)?;
+            Some(line.replace(target, &format!("/volumes/{volume}")) + "\n")
+        });
+        let process = self.path("proc/4711");
+        fs::create_dir_all(&process).unwrap();
+        fs::write(process.join("mountinfo"), inside.collect::<String>()).unwrap();
+        let cgroup = format!("0::/kubepods/burstable/pod{POD}/{}\n", "c".repeat(64));
+        fs::write(process.join("cgroup"), cgroup).unwrap();
     }
 
     fn path(&self, below: &str) -> PathBuf {

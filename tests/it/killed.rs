@@ -90,6 +90,8 @@ fn scan(node: usize, sequence: u64) -> Scan {
             volumes: Listing::complete(volumes.collect()),
             leftovers: Listing::default(),
             uncovered: Listing::default(),
+            waiting: Listing::default(),
+            kubelet: sample::node().kubelet,
             drivers: Listing::default(),
             gaps: Vec::new(),
         },

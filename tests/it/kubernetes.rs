@@ -127,7 +127,7 @@ spec: {drivers: [{name: disk.example.com, nodeID: n1, topologyKeys: []}]}
     check(
         &[("a.yaml", CLAIM), ("b.yml", POD), ("c.yaml", more)],
         &expect![[r#"
-            pods: Pod { pod: PodRef { namespace: "shop", name: "web", uid: Uid("p-1") }, node: Some(NodeName("node-1")), state: Starting, started: Some(2026-11-01T09:00:00Z), volumes: [PodVolume { name: "data", source: Claim("data"), read_only: true, places: [] }, PodVolume { name: "scratch", source: Claim("web-scratch"), read_only: false, places: [] }, PodVolume { name: "inline", source: InlineCsi(DriverName("inline.example.com")), read_only: false, places: [] }], static_uid: None }
+            pods: Pod { pod: PodRef { namespace: "shop", name: "web", uid: Uid("p-1") }, node: Some(NodeName("node-1")), state: Starting, started: Some(2026-11-01T09:00:00Z), ended: None, volumes: [PodVolume { name: "data", source: Claim("data"), read_only: true, places: [] }, PodVolume { name: "scratch", source: Claim("web-scratch"), read_only: false, places: [] }, PodVolume { name: "inline", source: InlineCsi(DriverName("inline.example.com")), read_only: false, places: [] }], static_uid: None }
             claims: Claim { claim: ClaimRef { namespace: "shop", name: "data", uid: Uid("c-1") }, bound: true, volume: Some(PersistentVolumeName("pv-1")), class: Some(ClassName("fast")), access_modes: ["ReadWriteOnce"], request: Some(Bytes(2147483648)), allocated: Some(Bytes(2147483648)), resize_status: Some("NodeResizePending"), capacity: Some(Bytes(1073741824)), conditions: [Condition { kind: "FileSystemResizePending", message: "Waiting for the node", since: Some(2026-11-01T10:00:00Z) }], node_expansion_not_required: false, made_from: None, silence: Some("FilesystemNearlyFull") }
             volumes: PersistentVolume { name: PersistentVolumeName("pv-1"), uid: Uid("v-1"), capacity: Some(Bytes(2147483648)), claim: Some(ClaimRef { namespace: "shop", name: "data", uid: Uid("c-1") }), csi: Some(CsiSource { driver: DriverName("disk.example.com"), handle: VolumeHandle("vol-1"), read_only: true }), mode: Filesystem, access_modes: ["ReadWriteOnce"], mount_options: ["noatime"], capacity_before_resize: Some(Bytes(1073741824)) }
             attachments: Attachment { name: "csi-07", driver: DriverName("disk.example.com"), volume: Some(PersistentVolumeName("pv-1")), node: NodeName("node-1"), attached: false, error: Some("disk is gone") }
@@ -202,7 +202,7 @@ spec: {attacher: 7, nodeName: n, source: {}}
             ),
         ],
         &expect![[r#"
-            pods: Pod { pod: PodRef { namespace: "default", name: "kept", uid: Uid("") }, node: None, state: Starting, started: None, volumes: [], static_uid: None }
+            pods: Pod { pod: PodRef { namespace: "default", name: "kept", uid: Uid("") }, node: None, state: Starting, started: None, ended: None, volumes: [], static_uid: None }
             pods gap: read manifest a-broken.yaml, document 1: unclosed bracket '{' at line 3, column 11 (Malformed)
             pods gap: read manifest c-half.json: EOF while parsing a string at line 1 column 47 (Malformed)
             pods gap: read manifest e-words.yaml: it has no kind (Malformed)

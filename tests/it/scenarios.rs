@@ -9,28 +9,27 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use expect_test::expect_file;
-use serde::Deserialize;
-
 use csi_doctor::expansion::Case;
 use csi_doctor::join;
 use csi_doctor::kubernetes::manifests::Directory;
-use csi_doctor::model::driver::{Driver, Plugin};
+use csi_doctor::model::driver::Driver;
 use csi_doctor::model::facts::{ClusterFacts, NodeFacts, Thresholds};
 use csi_doctor::model::finding::{Problem, RuleVerdicts};
-use csi_doctor::model::mount::Usage;
 use csi_doctor::model::names::{HostPath, NodeName};
-use csi_doctor::model::observed::{Gap, Listing, Observed, Why};
+use csi_doctor::model::observed::{Gap, Listing, Observed};
 use csi_doctor::model::sample;
-use csi_doctor::model::seen::{Answers, ContainerSeen, Filesystem, PluginSeen, Seen};
-use csi_doctor::model::sizes::Bytes;
+use csi_doctor::model::seen::Seen;
 use csi_doctor::model::stage::Stage;
-use csi_doctor::model::state::{BlockDevice, FilesystemErrors, KernelState};
-use csi_doctor::model::volume::{Condition, DriverStats, Volume};
+use csi_doctor::model::volume::Volume;
 use csi_doctor::mounts::{kubelet, mountinfo};
 use csi_doctor::render::way::way;
 use csi_doctor::rules;
 use csi_doctor::stages;
+use expect_test::expect_file;
+
+mod world;
+
+use world::World;
 
 #[test]
 fn every_scenario_reads_as_expected() {
@@ -74,9 +73,14 @@ impl Situation {
             thresholds: Thresholds::DEFAULT,
             table: mountinfo::read_table(&host),
             kubelet: kubelet::read_kubelet_dir(&host, &root),
-            plugins: Listing::complete(world.plugins.iter().map(PluginAnswer::seen).collect()),
+            plugins: Listing::complete(world.plugins()),
             objects: Directory::new(story.join("manifests")).read(),
-            containers: world.containers(),
+            containers: Observed::Known(Vec::new()),
+            kubelet_process: world.kubelet(),
+        };
+        let seen = Seen {
+            containers: world.containers(&seen),
+            ..seen
         };
         let mut facts = join::join(&seen);
         join::answer(&mut facts, &world.answers());
@@ -178,223 +182,6 @@ fn one_story_a_claim(verdicts: &[RuleVerdicts]) {
                 let other = seen.insert(subject.clone(), rule.code.clone());
                 assert!(other.is_none(), "{subject}: {other:?} and {}", rule.code);
             }
-        }
-    }
-}
-
-/// What a kernel and plugins would answer.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct World {
-    plugins: Vec<PluginAnswer>,
-    #[serde(default)]
-    filesystems: BTreeMap<String, FilesystemAnswer>,
-    #[serde(default)]
-    devices: BTreeMap<String, Option<u64>>,
-    /// What the kernel keeps of a path's filesystem and device, where it is not all well.
-    #[serde(default)]
-    states: BTreeMap<String, StateAnswer>,
-    #[serde(default)]
-    stats: Vec<StatsAnswer>,
-    /// What processes of pods see; nothing where the agent sees no process of a pod.
-    #[serde(default)]
-    containers: Vec<ContainerAnswer>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ContainerAnswer {
-    pod: String,
-    id: String,
-    /// Its `/proc/<pid>/mountinfo`.
-    mountinfo: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PluginAnswer {
-    name: String,
-    socket: String,
-    #[serde(default)]
-    capabilities: Vec<String>,
-    #[serde(default)]
-    services: Vec<String>,
-    gap: Option<GapAnswer>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GapAnswer {
-    why: String,
-    what: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FilesystemAnswer {
-    #[serde(default)]
-    total: u64,
-    #[serde(default)]
-    used: u64,
-    #[serde(default)]
-    inodes: u64,
-    #[serde(default)]
-    used_inodes: u64,
-    true_size: Option<u64>,
-    gap: Option<GapAnswer>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-struct StateAnswer {
-    /// The device has vanished.
-    gone: bool,
-    /// Errors that the filesystem counted, from before the node started or after.
-    old_errors: u64,
-    new_errors: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StatsAnswer {
-    driver: String,
-    handle: String,
-    abnormal: Option<String>,
-    gap: Option<GapAnswer>,
-}
-
-impl World {
-    fn containers(&self) -> Observed<Vec<ContainerSeen>> {
-        let containers = self.containers.iter().zip(4711..);
-        let containers = containers.map(|(container, process)| ContainerSeen {
-            pod: container.pod.as_str().into(),
-            id: container.id.clone(),
-            process,
-            table: mountinfo::parse_mountinfo(container.mountinfo.as_bytes()),
-        });
-        Observed::Known(containers.collect())
-    }
-
-    /// The kernel can tell of each path that answers anything at all.
-    fn states(&self) -> BTreeMap<HostPath, KernelState> {
-        let well = StateAnswer::default();
-        let paths = self.filesystems.keys().chain(self.devices.keys());
-        let paths = paths.chain(self.states.keys());
-        paths
-            .map(|path| {
-                let answer = self.states.get(path).unwrap_or(&well);
-                let device = self.devices.get(path).copied().flatten();
-                (path.as_str().into(), answer.seen(device.is_some()))
-            })
-            .collect()
-    }
-
-    fn answers(&self) -> Answers {
-        let path = |path: &String| HostPath::from(path.as_str());
-        Answers {
-            filesystems: self
-                .filesystems
-                .iter()
-                .map(|(target, answer)| (path(target), answer.seen()))
-                .collect(),
-            devices: self
-                .devices
-                .iter()
-                .map(|(target, size)| (path(target), Observed::Known(size.map(Bytes))))
-                .collect(),
-            states: self.states(),
-            stats: self
-                .stats
-                .iter()
-                .map(|answer| {
-                    (
-                        (answer.driver.as_str().into(), answer.handle.as_str().into()),
-                        answer.seen(),
-                    )
-                })
-                .collect(),
-        }
-    }
-}
-
-impl PluginAnswer {
-    fn seen(&self) -> PluginSeen {
-        let plugin = Plugin {
-            version: "1.0".to_owned(),
-            ready: Observed::Known(true),
-            capabilities: Observed::Known(self.capabilities.clone()),
-            services: Observed::Known(self.services.clone()),
-        };
-        PluginSeen {
-            name: self.name.as_str().into(),
-            socket: self.socket.as_str().into(),
-            plugin: known_unless(self.gap.as_ref(), plugin),
-        }
-    }
-}
-
-impl FilesystemAnswer {
-    fn seen(&self) -> Observed<Filesystem> {
-        let filesystem = Filesystem {
-            usage: Usage {
-                total_bytes: self.total,
-                used_bytes: self.used,
-                available_bytes: self.total.saturating_sub(self.used),
-                total_inodes: self.inodes,
-                used_inodes: self.used_inodes,
-            },
-            true_size: self.true_size.map(Bytes),
-        };
-        known_unless(self.gap.as_ref(), filesystem)
-    }
-}
-
-impl StateAnswer {
-    fn seen(&self, has_device: bool) -> KernelState {
-        let device = sample::volume().state.device.known().copied().flatten();
-        let device = device.map(|device| BlockDevice {
-            present: !self.gone,
-            ..device
-        });
-        let count = self.old_errors + self.new_errors;
-        let errors = FilesystemErrors {
-            count,
-            last: (count > 0).then(sample::noon),
-            fresh: self.new_errors > 0,
-        };
-        KernelState {
-            device: Observed::Known(device.filter(|_| has_device || self.gone)),
-            errors: Observed::Known((count > 0).then_some(errors)),
-            waiting: Observed::Known(None),
-        }
-    }
-}
-
-impl StatsAnswer {
-    fn seen(&self) -> Observed<DriverStats> {
-        let condition = self.abnormal.clone().map(|message| Condition {
-            abnormal: true,
-            message,
-        });
-        known_unless(
-            self.gap.as_ref(),
-            DriverStats {
-                usage: None,
-                condition,
-            },
-        )
-    }
-}
-
-fn known_unless<T>(gap: Option<&GapAnswer>, fact: T) -> Observed<T> {
-    match gap {
-        None => Observed::Known(fact),
-        Some(gap) => {
-            let why = Why::ALL.into_iter().find(|why| why.as_str() == gap.why);
-            Observed::Unknown(Gap::new(
-                why.unwrap_or_else(|| panic!("no reason {}", gap.why)),
-                gap.what.clone(),
-            ))
         }
     }
 }

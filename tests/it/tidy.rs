@@ -11,8 +11,10 @@ const LAYERS: &[(&str, u8)] = &[
     ("proto", 0),
     ("model", 0),
     ("causes", 1),
+    ("cleanup", 1),
     ("expansion", 1),
     ("join", 1),
+    ("mounting", 1),
     ("render", 1),
     ("wire", 1),
     ("fold", 2),
@@ -310,6 +312,7 @@ fn codes_are_never_renamed_or_reused() {
         .map(|rule| rule.code)
         .collect();
     expect![[r#"
+        ContainerMountStale
         ControllerExpansionFailed
         ControllerExpansionPending
         DeviceMissing
@@ -320,13 +323,20 @@ fn codes_are_never_renamed_or_reused() {
         FilesystemNearlyFull
         FilesystemNotGrown
         InodesNearlyExhausted
+        MountFailed
         MountUnresponsive
         NodeExpansionFailed
         NodeExpansionPending
         NodeSilent
+        OrphanedPodVolume
+        PodWaitingOnVolume
         ResizerMissing
+        SlowOwnershipChange
+        StagedDeviceMismatch
+        StagedWithoutPod
         StaleMount
         UnexpectedReadOnly
+        UnmountStuck
         VolumeNotMounted"#]]
     .assert_eq(&codes.join("\n"));
     assert!(codes.is_sorted(), "the list is not in alphabetical order");

@@ -15,6 +15,10 @@ pub fn pod(pod: core::Pod) -> Result<Pod, Error> {
     let spec = pod.spec.unwrap_or_default();
     let status = pod.status.unwrap_or_default();
     let state = pod_state(metadata.deletion_timestamp.is_some(), &status);
+    let ended = time(metadata.deletion_timestamp.clone()).or_else(|| match state {
+        PodState::Done => last_end(&status),
+        _ => None,
+    });
     let reference = PodRef {
         name: name(&metadata)?,
         namespace: namespace(metadata.namespace),
@@ -41,9 +45,18 @@ pub fn pod(pod: core::Pod) -> Result<Pod, Error> {
         node: given(spec.node_name).map(Into::into),
         state,
         started: time(status.start_time),
+        ended,
         volumes,
         static_uid,
     })
+}
+
+/// When the last container of a pod ended.
+fn last_end(status: &core::PodStatus) -> Option<jiff::Timestamp> {
+    let lists = [&status.init_container_statuses, &status.container_statuses];
+    let containers = lists.into_iter().flatten().flatten();
+    let ended = containers.filter_map(|one| one.state.as_ref()?.terminated.as_ref());
+    ended.filter_map(|end| time(end.finished_at.clone())).max()
 }
 
 /// Where the containers of a pod have one of its volumes.

@@ -19,6 +19,10 @@ pub(super) struct FindingItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     stage: Option<&'static str>,
     subject: SubjectItem,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confidence: Option<&'static str>,
     message: String,
     evidence: Vec<EvidenceItem>,
     next_steps: Vec<StepItem>,
@@ -60,6 +64,8 @@ fn finding(finding: &Finding) -> FindingItem {
         state_reason: reason,
         stage: finding.stage.map(Stage::as_str),
         subject: subject(&finding.key.subject),
+        cause: finding.problem.cause.map(|cause| cause.id.as_str()),
+        confidence: finding.problem.cause.map(|cause| cause.confidence.as_str()),
         message: finding.problem.message.clone(),
         evidence: finding
             .problem

@@ -3,6 +3,7 @@
 use proptest::option;
 use proptest::prelude::*;
 
+use crate::model::cause::{Cause, CauseId, Confidence};
 use crate::model::finding::{
     Evidence, Finding, Key, NextStep, Object, Problem, Resolution, RuleVerdicts, Severity, State,
     Subject,
@@ -34,6 +35,12 @@ fn severity() -> impl Strategy<Value = Severity> {
     prop::sample::select(vec![Severity::Info, Severity::Warning, Severity::Critical])
 }
 
+fn cause() -> impl Strategy<Value = Cause> {
+    let confidence = prop::sample::select(vec![Confidence::Stated, Confidence::Likely]);
+    (prop::sample::select(CauseId::ALL.to_vec()), confidence)
+        .prop_map(|(id, confidence)| Cause { id, confidence })
+}
+
 fn stage() -> impl Strategy<Value = Stage> {
     prop::sample::select(Stage::ALL.to_vec())
 }
@@ -51,16 +58,17 @@ fn problem() -> impl Strategy<Value = Problem> {
         option::of(time()),
         few(step),
         few(object()),
-        option::of(severity()),
+        (option::of(severity()), option::of(cause())),
     )
         .prop_map(
-            |(message, evidence, since, next, related, severity)| Problem {
+            |(message, evidence, since, next, related, (severity, cause))| Problem {
                 message,
                 evidence,
                 since,
                 next,
                 related,
                 severity,
+                cause,
             },
         )
 }

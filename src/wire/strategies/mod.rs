@@ -1,5 +1,6 @@
 //! Generated values for the round-trip tests: small, within the limits of the wire.
 
+mod beside;
 mod finding;
 mod objects;
 mod volume;
@@ -16,7 +17,8 @@ use crate::model::names::{ClaimRef, HostPath, PodRef};
 use crate::model::observed::{Gap, Listing, Observed, Why};
 use crate::model::scan::{Origin, Scan};
 use crate::model::sizes::Bytes;
-use crate::wire::strategies::volume::{leftover, uncovered, volume};
+use crate::wire::strategies::beside::{kubelet, leftover, uncovered, waiting};
+use crate::wire::strategies::volume::volume;
 
 pub(crate) use crate::wire::strategies::finding::story;
 
@@ -116,7 +118,12 @@ fn facts() -> impl Strategy<Value = NodeFacts> {
         any::<u8>(),
         listing(volume()),
         listing(driver()),
-        (listing(leftover()), listing(uncovered())),
+        (
+            listing(leftover()),
+            listing(uncovered()),
+            listing(waiting()),
+            kubelet(),
+        ),
         few(gap()),
     )
         .prop_map(
@@ -130,6 +137,8 @@ fn facts() -> impl Strategy<Value = NodeFacts> {
                 drivers,
                 leftovers: beside.0,
                 uncovered: beside.1,
+                waiting: beside.2,
+                kubelet: beside.3,
                 gaps,
             },
         )

@@ -1,12 +1,12 @@
 //! Generated volumes: where they are mounted, how big they are, what the kernel says.
 
+use jiff::Timestamp;
 use proptest::option;
 use proptest::prelude::*;
 
-use crate::model::leftover::{Leftover, LeftoverKind, Uncovered};
 use crate::model::mount::{DeviceNumber, Mount, Usage};
-use crate::model::objects::PodState;
-use crate::model::observed::Observed;
+use crate::model::objects::{Event, PodState};
+use crate::model::observed::{Listing, Observed};
 use crate::model::sizes::{FilesystemSize, Sizes};
 use crate::model::state::{BlockDevice, FilesystemErrors, KernelState, Waiting};
 use crate::model::volume::{self, DriverStats, Inside, Published, SubPath, Volume};
@@ -69,7 +69,7 @@ fn published() -> impl Strategy<Value = Published> {
         observed(option::of(mount())),
         observed(usage()),
         option::of(text()),
-        seen_inside(),
+        (seen_inside(), said()),
     )
         .prop_map(
             |(
@@ -80,9 +80,13 @@ fn published() -> impl Strategy<Value = Published> {
                 mount,
                 usage,
                 asked_read_only,
-                (sub_paths, device_node, live, inside),
+                ((sub_paths, device_node, live, inside), (volume_name, ended, stacked, events)),
             )| Published {
                 pod,
+                name: volume_name,
+                ended,
+                stacked,
+                events,
                 state,
                 started,
                 target,
@@ -95,6 +99,10 @@ fn published() -> impl Strategy<Value = Published> {
                 inside,
             },
         )
+}
+
+fn said() -> impl Strategy<Value = (String, Option<Timestamp>, u32, Listing<Event>)> {
+    (name(), option::of(time()), any::<u32>(), listing(event()))
 }
 
 type SeenInside = (Vec<SubPath>, bool, Observed<bool>, Observed<Vec<Inside>>);
@@ -146,38 +154,6 @@ fn kernel_state() -> impl Strategy<Value = KernelState> {
             device,
             errors,
             waiting,
-        })
-}
-
-pub(super) fn leftover() -> impl Strategy<Value = Leftover> {
-    (
-        prop::sample::select(LeftoverKind::ALL.to_vec()),
-        path(),
-        [option::of(name()), option::of(name()), option::of(name())],
-        observed(option::of(mount())),
-    )
-        .prop_map(|(kind, path, [pod, driver, handle], mount)| Leftover {
-            kind,
-            path,
-            pod: pod.map(Into::into),
-            driver: driver.map(Into::into),
-            handle: handle.map(Into::into),
-            mount,
-        })
-}
-
-pub(super) fn uncovered() -> impl Strategy<Value = Uncovered> {
-    (
-        [name(), name(), name()],
-        path(),
-        observed(option::of(mount())),
-    )
-        .prop_map(|([pod, plugin, name], path, mount)| Uncovered {
-            pod: pod.into(),
-            plugin,
-            name,
-            path,
-            mount,
         })
 }
 

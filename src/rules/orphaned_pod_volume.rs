@@ -1,0 +1,163 @@
+//! `OrphanedPodVolume`: a pod is gone, and its volume still lies in the kubelet's directory.
+
+use std::time::Duration;
+
+use crate::cleanup::{Safety, safety};
+use crate::model::facts::NodeFacts;
+use crate::model::finding::{Problem, Severity};
+use crate::model::leftover::{Leftover, LeftoverKind};
+use crate::model::observed::Observed;
+use crate::model::stage::{MountStage, Stage};
+use crate::rules::{Check, Rule, Verdicts, quote};
+
+pub(super) static RULE: Rule = Rule {
+    code: "OrphanedPodVolume",
+    severity: Severity::Warning,
+    stage: Some(Stage::Mount(MountStage::PodStarted)),
+    // The kubelet clears away within seconds; one that starts first reads what it had before.
+    grace: Duration::from_mins(10),
+    summary: "volumes of pods that are gone were left behind",
+    docs: include_str!("../../docs/findings/OrphanedPodVolume.md"),
+    check: Check::Node(check),
+};
+
+fn check(node: &NodeFacts, verdicts: &mut Verdicts) {
+    for volume in &node.volumes.items {
+        verdicts.ok(volume.subject(&node.node));
+    }
+    for left in verdicts.each(&node.leftovers) {
+        if left.kind != LeftoverKind::Stage {
+            verdicts.problem(left.subject(&node.node), problem(node, left));
+        }
+    }
+}
+
+fn problem(node: &NodeFacts, left: &Leftover) -> Problem {
+    let pod = left.pod.as_ref().map_or("", |pod| pod.as_str());
+    let what = match &left.object {
+        Some(object) => object.to_string(),
+        None => "an inline volume".to_owned(),
+    };
+    let safe = safety(node, left);
+    let mounted = match &left.mount {
+        Observed::Known(Some(mount)) => format!("{} on {}", mount.fs_type, mount.source),
+        Observed::Known(None) => "nothing".to_owned(),
+        Observed::Unknown(gap) => format!("not known: {gap}"),
+    };
+    let problem = Problem::new(format!(
+        "Pod {pod} is not on {} any more, and its volume still lies there ({what}). Cleaning it up by hand is {}.",
+        node.node,
+        word(&safe)
+    ))
+    .because("mounted there", mounted, format!("host's mount table, {}", left.path))
+    .because("safe to clean", safe.to_string(), "mounts, processes, pods, static pods, the kubelet")
+    .next("See what the kubelet says of it.", format!("journalctl -u kubelet --since -1h | grep {}", quote(pod)));
+    let problem = match (&safe, &left.mount) {
+        (_, Observed::Known(Some(_))) => problem.next(
+            "Unmount it first, and remove nothing while it is mounted: what lies there is the volume's data.",
+            format!("umount {}", quote(&left.path)),
+        ),
+        (Safety::Safe, _) if left.kind == LeftoverKind::PodVolume => problem.next(
+            "Remove the empty directories, and no more than those: rmdir refuses where there is anything in them.",
+            format!("rm -f {0}/vol_data.json && rmdir {1} {0}", quote(left.path.directory()), quote(&left.path)),
+        ),
+        (Safety::Safe, _) => problem.next("Remove the file that the device was to lie over.", format!("rm {}", quote(&left.path))),
+        _ => problem.advise("Leave it alone until the facts that are missing are there: nothing is lost by waiting."),
+    };
+    problem.advise("Where it comes back, look in the driver's log for why NodeUnpublishVolume fails.")
+}
+
+fn word(safe: &Safety) -> &'static str {
+    match safe {
+        Safety::Safe => "safe",
+        Safety::NotSafe(_) => "not safe",
+        Safety::Unsure(_) => "perhaps not safe",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use crate::model::observed::{Gap, Why};
+    use crate::model::sample;
+    use crate::rules::tests::check;
+
+    use super::*;
+
+    fn left(change: impl FnOnce(&mut NodeFacts, &mut Leftover)) -> NodeFacts {
+        let mut node = sample::node();
+        let mut left = sample::leftover();
+        change(&mut node, &mut left);
+        node.leftovers.items.push(left);
+        node
+    }
+
+    #[test]
+    fn nothing_left_is_ok() {
+        check(&RULE, &sample::node(), expect![[r#"
+            1 ok
+        "#]]);
+    }
+
+    #[test]
+    fn an_empty_directory_may_be_removed() {
+        check(&RULE, &left(|_, _| ()), expect![[r#"
+            warning OrphanedPodVolume: volume pvc-99 on node node-1
+              Pod pod-uid-9 is not on node-1 any more, and its volume still lies there (volume pvc-99). Cleaning it up by hand is safe.
+              - mounted there: nothing [host's mount table, /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount]
+              - safe to clean: safe [mounts, processes, pods, static pods, the kubelet]
+              > See what the kubelet says of it.
+                journalctl -u kubelet --since -1h | grep pod-uid-9
+              > Remove the empty directories, and no more than those: rmdir refuses where there is anything in them.
+                rm -f /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/vol_data.json && rmdir /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99
+              > Where it comes back, look in the driver's log for why NodeUnpublishVolume fails.
+        "#]]);
+    }
+
+    #[test]
+    fn a_mounted_one_is_not_safe_to_clean() {
+        let node = left(|_, left| left.mount = Observed::Known(Some(sample::mount(left.path.clone()))));
+        check(&RULE, &node, expect![[r#"
+            warning OrphanedPodVolume: volume pvc-99 on node node-1
+              Pod pod-uid-9 is not on node-1 any more, and its volume still lies there (volume pvc-99). Cleaning it up by hand is not safe.
+              - mounted there: ext4 on /dev/sdb [host's mount table, /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount]
+              - safe to clean: not safe: ext4 on /dev/sdb is mounted at it [mounts, processes, pods, static pods, the kubelet]
+              > See what the kubelet says of it.
+                journalctl -u kubelet --since -1h | grep pod-uid-9
+              > Unmount it first, and remove nothing while it is mounted: what lies there is the volume's data.
+                umount /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount
+              > Where it comes back, look in the driver's log for why NodeUnpublishVolume fails.
+        "#]]);
+    }
+
+    #[test]
+    fn without_a_kubelet_nothing_is_safe() {
+        check(&RULE, &left(|node, _| node.kubelet.running = Observed::Known(false)), expect![[r#"
+            warning OrphanedPodVolume: volume pvc-99 on node node-1
+              Pod pod-uid-9 is not on node-1 any more, and its volume still lies there (volume pvc-99). Cleaning it up by hand is perhaps not safe.
+              - mounted there: nothing [host's mount table, /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount]
+              - safe to clean: unsure: no kubelet runs, which alone would still know of its pods [mounts, processes, pods, static pods, the kubelet]
+              > See what the kubelet says of it.
+                journalctl -u kubelet --since -1h | grep pod-uid-9
+              > Leave it alone until the facts that are missing are there: nothing is lost by waiting.
+              > Where it comes back, look in the driver's log for why NodeUnpublishVolume fails.
+        "#]]);
+    }
+
+    #[test]
+    fn a_stage_is_another_rules_matter() {
+        check(&RULE, &left(|_, left| left.kind = LeftoverKind::Stage), expect![[r#"
+            1 ok
+        "#]]);
+    }
+
+    #[test]
+    fn pods_that_could_not_be_listed_leave_the_list_incomplete() {
+        let mut node = sample::node();
+        node.leftovers.gaps.push(Gap::new(Why::Denied, "watch pods: forbidden"));
+        check(&RULE, &node, expect![[r#"
+            incomplete OrphanedPodVolume: watch pods: forbidden (Denied)
+        "#]]);
+    }
+}

@@ -1,0 +1,310 @@
+//! What a kernel and plugins would answer in a scenario: `answers.yaml`.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use csi_doctor::join;
+use csi_doctor::model::driver::Plugin;
+use csi_doctor::model::mount::{Mount, Usage};
+use csi_doctor::model::names::{HostPath, PodRef, Uid};
+use csi_doctor::model::objects::{ContainerPlace, PodState, PodVolume, PodVolumeSource};
+use csi_doctor::model::observed::{Gap, Listing, Observed, Why};
+use csi_doctor::model::sample;
+use csi_doctor::model::seen::{
+    Answers, ContainerSeen, Filesystem, KubeletProcess, PluginSeen, Seen,
+};
+use csi_doctor::model::sizes::Bytes;
+use csi_doctor::model::state::{BlockDevice, FilesystemErrors, KernelState};
+use csi_doctor::model::volume::{Condition, DriverStats, Published, Volume};
+use csi_doctor::mounts::mountinfo;
+
+/// What a kernel and plugins would answer.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct World {
+    plugins: Vec<PluginAnswer>,
+    #[serde(default)]
+    filesystems: BTreeMap<String, FilesystemAnswer>,
+    #[serde(default)]
+    devices: BTreeMap<String, Option<u64>>,
+    /// What the kernel keeps of a path's filesystem and device, where it is not all well.
+    #[serde(default)]
+    states: BTreeMap<String, StateAnswer>,
+    #[serde(default)]
+    stats: Vec<StatsAnswer>,
+    /// What processes of pods see; where left out, pods that run have what the host has.
+    containers: Option<Vec<ContainerAnswer>>,
+    /// No kubelet runs.
+    #[serde(default)]
+    kubelet_down: bool,
+    /// Manifests of static pods that the kubelet was given.
+    #[serde(default)]
+    static_pods: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ContainerAnswer {
+    pod: String,
+    id: String,
+    /// Its `/proc/<pid>/mountinfo`.
+    mountinfo: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PluginAnswer {
+    name: String,
+    socket: String,
+    #[serde(default)]
+    capabilities: Vec<String>,
+    #[serde(default)]
+    services: Vec<String>,
+    gap: Option<GapAnswer>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GapAnswer {
+    why: String,
+    what: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FilesystemAnswer {
+    #[serde(default)]
+    total: u64,
+    #[serde(default)]
+    used: u64,
+    #[serde(default)]
+    inodes: u64,
+    #[serde(default)]
+    used_inodes: u64,
+    true_size: Option<u64>,
+    gap: Option<GapAnswer>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct StateAnswer {
+    /// The device has vanished.
+    gone: bool,
+    /// Errors that the filesystem counted, from before the node started or after.
+    old_errors: u64,
+    new_errors: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StatsAnswer {
+    driver: String,
+    handle: String,
+    abnormal: Option<String>,
+    gap: Option<GapAnswer>,
+}
+
+/// A process of each container of each pod that runs, with what the host has at the target paths.
+fn as_the_host_has_it(seen: &Seen) -> Observed<Vec<ContainerSeen>> {
+    let facts = join::join(seen);
+    let published = |pod: &PodRef, volume: &PodVolume| {
+        let of_pod = |published: &&Published| published.pod == *pod;
+        let named = |one: &&Volume| match (&volume.source, &one.claim) {
+            (PodVolumeSource::Claim(name), Some(claim)) => *name == claim.claim.name,
+            (PodVolumeSource::InlineCsi(_), None) => one.spec_name == volume.name,
+            _ => false,
+        };
+        let volume = facts.volumes.items.iter().find(named)?;
+        volume.published.iter().find(of_pod)?.mount.known()?.clone()
+    };
+    let mut containers: BTreeMap<(Uid, String), ContainerSeen> = BTreeMap::new();
+    let running = seen.objects.pods.items.iter();
+    for pod in running.filter(|pod| pod.state == PodState::Running) {
+        for volume in &pod.volumes {
+            let anywhere = [ContainerPlace {
+                container: "main".to_owned(),
+                id: None,
+                path: HostPath::from(format!("/volumes/{}", volume.name).as_str()),
+            }];
+            let places = match volume.places.as_slice() {
+                [] => &anywhere[..],
+                places => places,
+            };
+            for place in places {
+                let uid = pod.static_uid.as_ref().unwrap_or(&pod.pod.uid).clone();
+                let key = (uid.clone(), place.id.clone().unwrap_or_default());
+                let process = 4711 + u32::try_from(containers.len()).unwrap();
+                let container = containers.entry(key).or_insert_with(|| ContainerSeen {
+                    pod: uid,
+                    id: place.id.clone().unwrap_or_default(),
+                    process,
+                    table: Listing::default(),
+                });
+                let mount = published(&pod.pod, volume);
+                container.table.items.extend(mount.map(|mount| Mount {
+                    target: place.path.clone(),
+                    ..mount
+                }));
+            }
+        }
+    }
+    Observed::Known(containers.into_values().collect())
+}
+
+impl ContainerAnswer {
+    fn seen(containers: &[Self]) -> Observed<Vec<ContainerSeen>> {
+        let containers = containers.iter().zip(4711..);
+        let containers = containers.map(|(container, process)| ContainerSeen {
+            pod: container.pod.as_str().into(),
+            id: container.id.clone(),
+            process,
+            table: mountinfo::parse_mountinfo(container.mountinfo.as_bytes()),
+        });
+        Observed::Known(containers.collect())
+    }
+}
+
+impl World {
+    pub(super) fn plugins(&self) -> Vec<PluginSeen> {
+        self.plugins.iter().map(PluginAnswer::seen).collect()
+    }
+
+    pub(super) fn kubelet(&self) -> Observed<Option<KubeletProcess>> {
+        let process = KubeletProcess {
+            process: 612,
+            static_pods: Observed::Known(self.static_pods),
+        };
+        Observed::Known((!self.kubelet_down).then_some(process))
+    }
+
+    pub(super) fn containers(&self, seen: &Seen) -> Observed<Vec<ContainerSeen>> {
+        match &self.containers {
+            Some(containers) => ContainerAnswer::seen(containers),
+            None => as_the_host_has_it(seen),
+        }
+    }
+
+    /// The kernel can tell of each path that answers anything at all.
+    fn states(&self) -> BTreeMap<HostPath, KernelState> {
+        let well = StateAnswer::default();
+        let paths = self.filesystems.keys().chain(self.devices.keys());
+        let paths = paths.chain(self.states.keys());
+        paths
+            .map(|path| {
+                let answer = self.states.get(path).unwrap_or(&well);
+                let device = self.devices.get(path).copied().flatten();
+                (path.as_str().into(), answer.seen(device.is_some()))
+            })
+            .collect()
+    }
+
+    pub(super) fn answers(&self) -> Answers {
+        let path = |path: &String| HostPath::from(path.as_str());
+        Answers {
+            filesystems: self
+                .filesystems
+                .iter()
+                .map(|(target, answer)| (path(target), answer.seen()))
+                .collect(),
+            devices: self
+                .devices
+                .iter()
+                .map(|(target, size)| (path(target), Observed::Known(size.map(Bytes))))
+                .collect(),
+            states: self.states(),
+            stats: self
+                .stats
+                .iter()
+                .map(|answer| {
+                    (
+                        (answer.driver.as_str().into(), answer.handle.as_str().into()),
+                        answer.seen(),
+                    )
+                })
+                .collect(),
+        }
+    }
+}
+
+impl PluginAnswer {
+    fn seen(&self) -> PluginSeen {
+        let plugin = Plugin {
+            version: "1.0".to_owned(),
+            ready: Observed::Known(true),
+            capabilities: Observed::Known(self.capabilities.clone()),
+            services: Observed::Known(self.services.clone()),
+        };
+        PluginSeen {
+            name: self.name.as_str().into(),
+            socket: self.socket.as_str().into(),
+            plugin: known_unless(self.gap.as_ref(), plugin),
+        }
+    }
+}
+
+impl FilesystemAnswer {
+    fn seen(&self) -> Observed<Filesystem> {
+        let filesystem = Filesystem {
+            usage: Usage {
+                total_bytes: self.total,
+                used_bytes: self.used,
+                available_bytes: self.total.saturating_sub(self.used),
+                total_inodes: self.inodes,
+                used_inodes: self.used_inodes,
+            },
+            true_size: self.true_size.map(Bytes),
+        };
+        known_unless(self.gap.as_ref(), filesystem)
+    }
+}
+
+impl StateAnswer {
+    fn seen(&self, has_device: bool) -> KernelState {
+        let device = sample::volume().state.device.known().copied().flatten();
+        let device = device.map(|device| BlockDevice {
+            present: !self.gone,
+            ..device
+        });
+        let count = self.old_errors + self.new_errors;
+        let errors = FilesystemErrors {
+            count,
+            last: (count > 0).then(sample::noon),
+            fresh: self.new_errors > 0,
+        };
+        KernelState {
+            device: Observed::Known(device.filter(|_| has_device || self.gone)),
+            errors: Observed::Known((count > 0).then_some(errors)),
+            waiting: Observed::Known(None),
+        }
+    }
+}
+
+impl StatsAnswer {
+    fn seen(&self) -> Observed<DriverStats> {
+        let condition = self.abnormal.clone().map(|message| Condition {
+            abnormal: true,
+            message,
+        });
+        known_unless(
+            self.gap.as_ref(),
+            DriverStats {
+                usage: None,
+                condition,
+            },
+        )
+    }
+}
+
+fn known_unless<T>(gap: Option<&GapAnswer>, fact: T) -> Observed<T> {
+    match gap {
+        None => Observed::Known(fact),
+        Some(gap) => {
+            let why = Why::ALL.into_iter().find(|why| why.as_str() == gap.why);
+            Observed::Unknown(Gap::new(
+                why.unwrap_or_else(|| panic!("no reason {}", gap.why)),
+                gap.what.clone(),
+            ))
+        }
+    }
+}
