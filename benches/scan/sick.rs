@@ -21,7 +21,7 @@ const THREADS: usize = 4;
 
 /// What a volume suffers from.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Sick {
+pub(crate) enum Sick {
     /// A FUSE volume whose daemon answers nothing.
     Hung,
     /// An ext4 whose device ends no request.
@@ -135,7 +135,7 @@ fn tool(program: &str, arguments: &[&str]) -> String {
 }
 
 /// 1,000 scans with these among a hundred; whether a limit is missed.
-pub fn run(runtime: &tokio::runtime::Runtime, what: &[Sick]) -> bool {
+pub(crate) fn run(runtime: &tokio::runtime::Runtime, what: &[Sick]) -> bool {
     // Whether requests wait for a daemon is read there, as on a node.
     let none: Option<&str> = None;
     let control = "/sys/fs/fuse/connections";

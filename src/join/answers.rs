@@ -89,12 +89,17 @@ fn put_usage(volume: &mut Volume, answers: &Answers) {
     if volume.mode == VolumeMode::Block {
         return;
     }
-    let mounts = volume.published.iter().enumerate();
-    let mounts =
-        mounts.filter_map(|(at, published)| Some((at, published.mount.known()?.as_ref()?)));
-    let found: Vec<(usize, Observed<Usage>)> = mounts
-        .filter_map(|(at, mount)| {
-            let filesystem = answers.filesystems.get(touched_at(volume, mount))?;
+    let found: Vec<(usize, Observed<Usage>)> = volume
+        .published
+        .iter()
+        .enumerate()
+        .filter_map(|(at, published)| {
+            let asked = match &published.mount {
+                Observed::Known(Some(mount)) => touched_at(volume, mount),
+                Observed::Known(None) => return None,
+                Observed::Unknown(_) => &published.target,
+            };
+            let filesystem = answers.filesystems.get(asked)?;
             Some((at, filesystem.clone().map(|filesystem| filesystem.usage)))
         })
         .collect();
