@@ -289,8 +289,13 @@ impl Scanner {
         let with_files = volumes
             .iter()
             .filter(|volume| volume.mode == VolumeMode::Filesystem);
-        let places = with_files.flat_map(mounted).map(|mount| Place {
-            target: mount.target.clone(),
+        let touched: BTreeMap<&HostPath, &Mount> = with_files
+            .flat_map(|volume| {
+                mounted(volume).map(|mount| (join::touched_at(volume, mount), mount))
+            })
+            .collect();
+        let places = touched.into_iter().map(|(target, mount)| Place {
+            target: target.clone(),
             device: mount.device,
             fs_type: mount.fs_type.clone(),
         });

@@ -20,7 +20,7 @@ mod volumes;
 
 pub use answers::answer;
 pub use cluster::cluster;
-pub use paths::asked_at;
+pub use paths::{asked_at, touched_at};
 
 use crate::model::facts::NodeFacts;
 use crate::model::observed::{Gap, Listing, Why};

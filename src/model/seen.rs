@@ -159,7 +159,7 @@ pub struct PluginSeen {
 /// The second round: what volumes answered when they were touched, each within its deadline.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Answers {
-    /// What is mounted on a target path, by target path.
+    /// What is mounted on a path, by the path that was touched.
     pub filesystems: BTreeMap<HostPath, Observed<Filesystem>>,
     /// The size of the block device under a mount, by its target path; `None` for filesystems without one.
     pub devices: BTreeMap<HostPath, Observed<Option<Bytes>>>,

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use csi_doctor::join;
 use csi_doctor::model::driver::{NodeInfo, Plugin};
+use csi_doctor::model::facts::NodeFacts;
 use csi_doctor::model::health::{HealthEntry, Illness};
 use csi_doctor::model::mount::{Mount, Usage};
 use csi_doctor::model::names::{DriverName, HostPath, PodRef, Uid, VolumeHandle};
@@ -227,14 +228,24 @@ impl World {
             .collect()
     }
 
-    pub(super) fn answers(&self) -> Answers {
+    /// What filesystems answer where they are asked: a story names the pods' paths.
+    fn filesystems(&self, facts: &NodeFacts) -> BTreeMap<HostPath, Observed<Filesystem>> {
+        let volumes = facts.volumes.items.iter();
+        let published =
+            volumes.flat_map(|volume| volume.published.iter().map(move |one| (volume, one)));
+        let answers = published.filter_map(|(volume, one)| {
+            let answer = self.filesystems.get(&one.target.to_string())?;
+            let mount = one.mount.known().and_then(Option::as_ref);
+            let at = mount.map_or(&one.target, |mount| join::touched_at(volume, mount));
+            Some((at.clone(), answer.seen()))
+        });
+        answers.collect()
+    }
+
+    pub(super) fn answers(&self, facts: &NodeFacts) -> Answers {
         let path = |path: &String| HostPath::from(path.as_str());
         Answers {
-            filesystems: self
-                .filesystems
-                .iter()
-                .map(|(target, answer)| (path(target), answer.seen()))
-                .collect(),
+            filesystems: self.filesystems(facts),
             devices: self
                 .devices
                 .iter()
