@@ -13,7 +13,7 @@
 //!         rules  stages  history  fold                      (1b: never each other, pure)
 //!                  │
 //!                  ▼
-//!         causes cleanup expansion health join mounting render wire
+//!      binding causes cleanup expansion health join mounting render wire
 //!                                                           (1a: never each other, pure)
 //!                  │
 //!                  ▼
@@ -23,6 +23,7 @@
 pub mod model;
 pub mod proto;
 
+pub mod binding;
 pub mod causes;
 pub mod cleanup;
 pub mod expansion;

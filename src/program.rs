@@ -37,7 +37,10 @@ pub fn print(text: &str) {
 /// The exit code of an outcome; an error is told in one line, causes included.
 pub fn exit(program: &str, outcome: anyhow::Result<ExitCode>) -> ExitCode {
     outcome.unwrap_or_else(|error| {
-        anstream::eprintln!("{program}: {error:#}");
+        let words = format!("{error:#}");
+        // Some libraries draw pictures of what is wrong.
+        let line = words.lines().next().unwrap_or_default();
+        anstream::eprintln!("{program}: {line}");
         ExitCode::from(COULD_NOT)
     })
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::bail;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::model::finding::Severity;
@@ -43,9 +44,12 @@ pub(super) enum Command {
     Get(GetArgs),
     /// Show one volume in full: sizes, mounts, findings with evidence and what to do.
     Describe(DescribeArgs),
-    /// Follow a claim's expansion step by step, and say the one thing to do: by the API server with your
+    /// Follow a claim step by step to its volume, and through an expansion, and say the one thing to do: by the API server with your
     /// own rights, by a collector (--collector) that nodes tell of bytes too, or by files (--from).
     Diagnose(DiagnoseArgs),
+    /// List every class, volume and claim, how full they are, and what they sum up to: by the API server
+    /// with your own rights or by files (--from); with a collector (--collector) also what nodes know.
+    Report(ReportArgs),
     /// Explain a finding's code or a pasted error message; needs no collector.
     Explain(ExplainArgs),
 }
@@ -99,12 +103,64 @@ pub(super) struct DescribeArgs {
 /// `diagnose`.
 #[derive(Debug, Args)]
 pub(super) struct DiagnoseArgs {
-    /// What to follow.
-    #[arg(value_enum)]
-    pub(super) what: Diagnosable,
+    /// What to follow: `pvc NAME` or `pvc/NAME`; kubectl's other words for a claim will do.
+    #[arg(value_name = "pvc")]
+    pub(super) what: String,
     /// The name of the claim.
-    #[arg(value_parser = name)]
-    pub(super) name: String,
+    pub(super) name: Option<String>,
+    /// Whom to ask for objects.
+    #[command(flatten)]
+    pub(super) objects: ObjectsArgs,
+    /// Where to look.
+    #[command(flatten)]
+    pub(super) scope: ScopeArgs,
+    /// How to print it.
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+impl DiagnoseArgs {
+    /// The name of the claim to follow, however it was written.
+    pub(super) fn claim(&self) -> anyhow::Result<&str> {
+        const KINDS: [&str; 4] = [
+            "pvc",
+            "claim",
+            "persistentvolumeclaim",
+            "persistentvolumeclaims",
+        ];
+        let (kind, name) = match (self.what.split_once('/'), &self.name) {
+            (Some((kind, name)), None) => (kind, name),
+            (None, Some(name)) => (self.what.as_str(), name.as_str()),
+            (None, None) => bail!("which claim? diagnose {} NAME", self.what),
+            (Some(_), Some(name)) => bail!("{} has a name already; what is {name}?", self.what),
+        };
+        if !KINDS.contains(&kind) {
+            bail!("{kind} cannot be followed; pvc can");
+        }
+        if let Some((namespace, name)) = name.split_once('/') {
+            bail!("a name has no slash; the namespace is a flag: -n {namespace} {name}");
+        }
+        Ok(name)
+    }
+}
+
+/// `report`.
+#[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    /// Whom to ask for objects.
+    #[command(flatten)]
+    pub(super) objects: ObjectsArgs,
+    /// Where to look.
+    #[command(flatten)]
+    pub(super) scope: ScopeArgs,
+    /// How to print it.
+    #[arg(short, long, visible_alias = "format", value_enum, default_value_t = ReportForm::Table)]
+    pub(super) output: ReportForm,
+}
+
+/// Whom to ask for objects.
+#[derive(Debug, Args)]
+pub(super) struct ObjectsArgs {
     /// A directory of objects as YAML or JSON, in place of the API server.
     #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["kubeconfig", "context"])]
     pub(super) from: Option<PathBuf>,
@@ -114,19 +170,23 @@ pub(super) struct DiagnoseArgs {
     /// A context of the kubeconfig; the current one when left out.
     #[arg(long, value_name = "NAME")]
     pub(super) context: Option<String>,
-    /// Where to look.
-    #[command(flatten)]
-    pub(super) scope: ScopeArgs,
 }
 
-/// The name of an object, without its namespace.
-fn name(word: &str) -> Result<String, String> {
-    match word.split_once('/') {
-        Some((namespace, name)) => Err(format!(
-            "a name has no slash; the namespace is a flag: -n {namespace} {name}"
-        )),
-        None => Ok(word.to_owned()),
-    }
+/// The forms of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportForm {
+    /// Tables for a terminal.
+    Table,
+    /// The same with more columns.
+    Wide,
+    /// A documented, versioned promise (docs/json.md).
+    Json,
+    /// One table of all objects, for a spreadsheet.
+    Csv,
+    /// Tables for a page or a ticket.
+    Markdown,
+    /// One file for a browser, with a picture of used against requested.
+    Html,
 }
 
 /// Where to look.
@@ -171,14 +231,6 @@ pub(super) enum Describable {
     /// A volume, by its claim, PersistentVolume or handle.
     #[value(aliases = ["claim", "pvc", "persistentvolumeclaim", "pv", "persistentvolume"])]
     Volume,
-}
-
-/// What can be followed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Diagnosable {
-    /// A claim's expansion.
-    #[value(aliases = ["claim", "persistentvolumeclaim"])]
-    Pvc,
 }
 
 /// Other forms than a table.

@@ -1,4 +1,5 @@
-//! `diagnose pvc`: the way of a claim's expansion, from the API server, a collector or a directory of manifests.
+//! `diagnose pvc`: the way of a claim to its volume and of its expansion, from the API server, a collector
+//! or a directory of manifests.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -6,19 +7,23 @@ use std::path::Path;
 use anyhow::bail;
 use jiff::Timestamp;
 
-use crate::cli::args::{DiagnoseArgs, FailOn};
+use crate::cli::args::{DiagnoseArgs, FailOn, Output};
+use crate::cli::report::has_lasted;
 use crate::cli::{Answer, findings_in, found, volumes_in};
 use crate::expansion::Case;
-use crate::grpc::client::Reader;
+use crate::grpc::client::{Listed, Reader};
 use crate::join;
 use crate::kubernetes::manifests::Directory;
 use crate::kubernetes::{client, list};
-use crate::model::finding::{Object, RuleVerdicts};
+use crate::model::binding::Waiting;
+use crate::model::finding::{Object, Problem, RuleVerdicts};
 use crate::model::names::ClaimRef;
 use crate::model::objects::Objects;
-use crate::model::observed::Observed;
+use crate::model::observed::{Gap, Observed};
 use crate::model::view::{NodeStatus, NodeVolume};
 use crate::model::volume::Volume;
+use crate::model::way::Way;
+use crate::render;
 use crate::render::lists::is_about;
 use crate::render::way::way;
 use crate::rules;
@@ -36,13 +41,13 @@ pub(super) fn from_directory(
 
 /// Whether there is an API server to ask: one that was named, or that kubectl would ask.
 pub(super) fn has_server(args: &DiagnoseArgs) -> bool {
-    args.kubeconfig.is_some() || args.context.is_some() || client::has_kubeconfig()
+    args.objects.kubeconfig.is_some() || args.objects.context.is_some() || client::has_kubeconfig()
 }
 
 /// By the objects that the caller may read of the API server.
 pub(super) async fn from_server(args: &DiagnoseArgs, fail_on: FailOn) -> anyhow::Result<Answer> {
-    let kubeconfig = args.kubeconfig.as_deref();
-    let context = args.context.as_deref();
+    let kubeconfig = args.objects.kubeconfig.as_deref();
+    let context = args.objects.context.as_deref();
     let client = client::as_caller(kubeconfig, context, "kubectl-csi_doctor").await?;
     let own = client.default_namespace();
     let namespace = args.scope.namespace.as_deref().unwrap_or(own);
@@ -51,7 +56,7 @@ pub(super) async fn from_server(args: &DiagnoseArgs, fail_on: FailOn) -> anyhow:
     } else {
         (Some(namespace), format!("namespace {namespace}"))
     };
-    let objects = list::around_claim(&client, namespace, &args.name).await;
+    let objects = list::around_claim(&client, namespace, args.claim()?).await;
     from_objects(objects, &place, args, fail_on)
 }
 
@@ -63,16 +68,17 @@ fn from_objects(
     fail_on: FailOn,
 ) -> anyhow::Result<Answer> {
     let at = Timestamp::now();
-    let asked = |claim: &ClaimRef| is_asked(claim, args);
+    let name = args.claim()?;
+    let asked = |claim: &ClaimRef| is_asked(claim, name, args);
     let mut claims = objects.claims.items.iter().map(|one| &one.claim);
     let Some(claim) = claims.find(|one| asked(one)).cloned() else {
         if let Some(gap) = objects.claims.gaps.first() {
             bail!(
-                "no claim {} was read, and not all could be: {gap}",
-                args.name
+                "no claim {name} was read, and not all could be: {}",
+                gap.what
             );
         }
-        bail!("there is no claim {} in {place}", args.name);
+        bail!("there is no claim {name} in {place}");
     };
     let unseen = objects.gaps();
     let facts = join::cluster(objects, &BTreeSet::new(), at);
@@ -81,35 +87,65 @@ fn from_objects(
     let ours: Vec<&Volume> = volumes
         .filter(|volume| volume.claim.as_ref().is_some_and(|one| asked(&one.claim)))
         .collect();
-    if ours.is_empty() {
+    let binding = &facts.binding;
+    let waiting = binding.claims.items.iter();
+    let waiting: Vec<&Waiting> = waiting.filter(|one| asked(&one.claim.claim)).collect();
+    if ours.is_empty() && waiting.is_empty() {
         if let Some(gap) = facts.volumes.gaps.first() {
-            bail!("the volume of claim {claim} was not read: {gap}");
+            bail!("the volume of claim {claim} was not read: {}", gap.what);
         }
         bail!(
             "claim {claim} is bound to no CSI volume that was read, so there is no expansion to follow"
         );
     }
-    let mut answer = Answer {
-        text: String::new(),
-        found: false,
-        failure: None,
-    };
+    let mut ways = Vec::new();
+    let mut found = false;
+    for one in waiting {
+        let object = Object::Claim(one.claim.claim.clone());
+        let next = problems(&verdicts, &object).find_map(|(_, problem)| problem.next.first());
+        let way = stages::bind(binding, one, next.cloned());
+        found |= is_found(&verdicts, &object, at, fail_on);
+        ways.push((way, codes_about(&verdicts, &object)));
+    }
     for volume in ours {
         let Some(case) = case_of(volume, None, at) else {
             continue;
         };
-        let codes = codes_about(&verdicts, &case);
-        append(&mut answer.text, &case, &codes);
-        answer.found |= verdicts
-            .iter()
-            .any(|rule| is_open(rule, &case, at, fail_on));
+        let object = Object::Claim(case.claim.claim.clone());
+        found |= is_found(&verdicts, &object, at, fail_on);
+        ways.push((stages::expand(&case), codes_about(&verdicts, &object)));
+    }
+    Ok(Answer::new(print(at, &ways, &unseen, args), found))
+}
+
+/// The ways as they were asked for, and what was not seen.
+fn print(
+    at: Timestamp,
+    ways: &[(Way, Vec<String>)],
+    unseen: &[Gap],
+    args: &DiagnoseArgs,
+) -> String {
+    if args.output.output == Some(Output::Json) {
+        return render::json::diagnosis(at, ways, unseen);
+    }
+    let mut text = String::new();
+    for (one, codes) in ways {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&way(one));
+        for code in codes {
+            text.push_str("More: kubectl csi-doctor explain ");
+            text.push_str(code);
+            text.push('\n');
+        }
     }
     for gap in unseen {
-        answer.text.push_str("Not seen: ");
-        answer.text.push_str(&gap.to_string());
-        answer.text.push('\n');
+        text.push_str("Not seen: ");
+        text.push_str(&gap.to_string());
+        text.push('\n');
     }
-    Ok(answer)
+    text
 }
 
 /// By what nodes told the collector.
@@ -118,21 +154,21 @@ pub(super) async fn from_collector(
     args: &DiagnoseArgs,
     fail_on: FailOn,
 ) -> anyhow::Result<Answer> {
-    let filter = volumes_in(&args.scope, Some(&args.name));
-    let volumes = reader.volumes(&filter).await?.items;
+    let name = args.claim()?;
+    let filter = volumes_in(&args.scope, Some(name));
+    let Listed { at, items: volumes } = reader.volumes(&filter).await?;
     let nodes = reader.nodes().await?.items;
     let mut stories = reader.findings(&findings_in(&args.scope)).await?.items;
     let ours: Vec<&NodeVolume> = volumes
         .iter()
         .filter(|one| {
             let claim = one.volume.claim.as_ref();
-            claim.is_some_and(|claim| is_asked(&claim.claim, args))
+            claim.is_some_and(|claim| is_asked(&claim.claim, name, args))
         })
         .collect();
     if ours.is_empty() {
         bail!(
-            "no node has told of a claim {}; what no pod uses is on no node: without --collector it is followed by its objects",
-            args.name
+            "no node has told of a claim {name}; what no pod uses is on no node: without --collector it is followed by its objects"
         );
     }
     stories.retain(|story| {
@@ -141,13 +177,12 @@ pub(super) async fn from_collector(
                 .iter()
                 .any(|one| is_about(story, &one.volume.object(), &one.node))
     });
-    let mut text = String::new();
+    let mut ways = Vec::new();
     for one in ours {
         let Some(mut case) = case_of(&one.volume, Some(one), one.observed_at) else {
             bail!(
-                "node {} has seen no PersistentVolume of claim {}",
-                one.node,
-                args.name
+                "node {} has seen no PersistentVolume of claim {name}",
+                one.node
             );
         };
         let status = nodes
@@ -158,21 +193,16 @@ pub(super) async fn from_collector(
         let about = stories
             .iter()
             .filter(|story| is_about(story, &one.volume.object(), &one.node));
-        let codes: Vec<&str> = about
-            .map(|story| story.finding.key.code.0.as_str())
-            .collect();
-        append(&mut text, &case, &codes);
+        let codes = about.map(|story| story.finding.key.code.0.clone());
+        ways.push((stages::expand(&case), codes.collect()));
     }
-    Ok(Answer {
-        text,
-        found: found(&stories, fail_on),
-        failure: None,
-    })
+    let text = print(at, &ways, &[], args);
+    Ok(Answer::new(text, found(&stories, fail_on)))
 }
 
-fn is_asked(claim: &ClaimRef, args: &DiagnoseArgs) -> bool {
+fn is_asked(claim: &ClaimRef, name: &str, args: &DiagnoseArgs) -> bool {
     let namespace = args.scope.namespace.as_ref();
-    claim.name == args.name && namespace.is_none_or(|one| *one == claim.namespace)
+    claim.name == name && namespace.is_none_or(|one| *one == claim.namespace)
 }
 
 /// A volume with claim and PersistentVolume.
@@ -194,36 +224,29 @@ fn case_of<'a>(
     })
 }
 
-fn append(text: &mut String, case: &Case<'_>, codes: &[&str]) {
-    if !text.is_empty() {
-        text.push('\n');
-    }
-    text.push_str(&way(&stages::expand(case)));
-    for code in codes {
-        text.push_str("More: kubectl csi-doctor explain ");
-        text.push_str(code);
-        text.push('\n');
-    }
+/// What rules say of an object.
+fn problems<'a>(
+    verdicts: &'a [RuleVerdicts],
+    object: &'a Object,
+) -> impl Iterator<Item = (&'a RuleVerdicts, &'a Problem)> {
+    verdicts.iter().flat_map(move |rule| {
+        let about = rule.problems.iter();
+        about
+            .filter(move |(subject, _)| subject.object == *object)
+            .map(move |(_, problem)| (rule, problem))
+    })
 }
 
-fn codes_about<'a>(verdicts: &'a [RuleVerdicts], case: &Case<'_>) -> Vec<&'a str> {
-    let object = Object::Claim(case.claim.claim.clone());
-    let said = verdicts.iter().filter(|rule| {
-        rule.problems
-            .iter()
-            .any(|(subject, _)| subject.object == object)
-    });
-    said.map(|rule| rule.code.0.as_str()).collect()
+fn codes_about(verdicts: &[RuleVerdicts], object: &Object) -> Vec<String> {
+    problems(verdicts, object)
+        .map(|(rule, _)| rule.code.0.clone())
+        .collect()
 }
 
 /// Whether a rule says so, and it has been so for longer than the rule's grace, as far as is known.
-fn is_open(rule: &RuleVerdicts, case: &Case<'_>, at: Timestamp, fail_on: FailOn) -> bool {
-    let lasted = |since: Timestamp| {
-        std::time::Duration::try_from(at.duration_since(since)).is_ok_and(|age| age >= rule.grace)
-    };
-    rule.problems.iter().any(|(subject, problem)| {
-        subject.object == Object::Claim(case.claim.claim.clone())
-            && fail_on.reached_by(problem.severity.unwrap_or(rule.severity))
-            && problem.since.is_none_or(lasted)
+fn is_found(verdicts: &[RuleVerdicts], object: &Object, at: Timestamp, fail_on: FailOn) -> bool {
+    problems(verdicts, object).any(|(rule, problem)| {
+        fail_on.reached_by(problem.severity.unwrap_or(rule.severity))
+            && has_lasted(rule, problem.since, at)
     })
 }

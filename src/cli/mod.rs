@@ -1,9 +1,10 @@
-//! The command line: asks the collector and prints what it says. It judges nothing.
+//! The command line: asks a collector, the API server or files, and prints what they say.
 
 mod args;
 mod diagnose;
 mod explain;
 mod message;
+mod report;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -12,7 +13,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 
 use crate::cli::args::{
-    Cli, Command, DescribeArgs, Diagnosable, DiagnoseArgs, FailOn, GetArgs, Kind, Output,
+    Cli, Command, DescribeArgs, DiagnoseArgs, FailOn, GetArgs, Kind, ObjectsArgs, Output,
     OutputArgs, ScopeArgs,
 };
 use crate::grpc::client::{Collector, FindingFilter, Listed, Reader, VolumeFilter};
@@ -55,7 +56,11 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Explain(args) => explain::explain(args),
         Command::Diagnose(
             args @ DiagnoseArgs {
-                from: Some(directory),
+                objects:
+                    ObjectsArgs {
+                        from: Some(directory),
+                        ..
+                    },
                 ..
             },
         ) => diagnose::from_directory(directory, args, cli.fail_on),
@@ -78,15 +83,17 @@ async fn ask(cli: &Cli) -> anyhow::Result<Answer> {
     {
         return diagnose::from_server(args, cli.fail_on).await;
     }
+    if let Command::Report(args) = &cli.command {
+        return report::report(args, cli.collector.as_deref()).await;
+    }
     let collector = cli.collector.as_deref().unwrap_or(COLLECTOR);
     let reader = Collector::at(collector).context("--collector")?.reader();
     match &cli.command {
         Command::Status(output) => status(reader, output, cli.fail_on).await,
         Command::Get(args) => get(reader, args, cli.fail_on).await,
         Command::Describe(args) => describe(reader, args, cli.fail_on).await,
-        Command::Diagnose(args) => match args.what {
-            Diagnosable::Pvc => diagnose::from_collector(reader, args, cli.fail_on).await,
-        },
+        Command::Diagnose(args) => diagnose::from_collector(reader, args, cli.fail_on).await,
+        Command::Report(args) => report::report(args, cli.collector.as_deref()).await,
         Command::Explain(args) => explain::explain(args),
     }
 }

@@ -87,6 +87,8 @@ impl Source {
         let facts = join::cluster(objects, &accept.heard_nodes(), now);
         let claims = facts.volumes.items.iter();
         let claims = claims.filter_map(|volume| volume.claim.as_ref());
+        let waiting = facts.binding.claims.items.iter();
+        let claims = claims.chain(waiting.map(|one| &one.claim));
         view.silences = claims
             .filter_map(|claim| Some((claim.claim.clone(), claim.silence.clone()?)))
             .collect();

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::Timestamp;
 
 use crate::join::declared::{asked_read_only, declared_sizes, untouched};
-use crate::join::{add_new, expansion, missing, stale};
+use crate::join::{add_new, binding, expansion, missing, stale};
 use crate::model::facts::ClusterFacts;
 use crate::model::finding::Object;
 use crate::model::names::{ClaimRef, ClassName, HostPath, NodeName, PersistentVolumeName, Uid};
@@ -25,6 +25,7 @@ pub fn cluster(
     heard: &BTreeSet<NodeName>,
     observed_at: Timestamp,
 ) -> ClusterFacts {
+    let binding = binding::binding(&objects);
     let mut gaps = Vec::new();
     let lists = missing(&objects.claims).chain(missing(&objects.volumes));
     add_new(&mut gaps, lists.chain(missing(&objects.pods)).cloned());
@@ -66,6 +67,7 @@ pub fn cluster(
             None => Observed::Known(on_nodes),
         },
         nodes: Listing::default(),
+        binding,
     }
 }
 

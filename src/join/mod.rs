@@ -6,6 +6,7 @@
 #![deny(clippy::disallowed_methods)]
 
 mod answers;
+mod binding;
 mod cluster;
 mod containers;
 mod declared;
@@ -14,6 +15,7 @@ mod expansion;
 mod index;
 mod leftovers;
 mod paths;
+mod report;
 mod said;
 mod stale;
 mod volumes;
@@ -21,6 +23,7 @@ mod volumes;
 pub use answers::answer;
 pub use cluster::cluster;
 pub use paths::{asked_at, touched_at};
+pub use report::report;
 
 use crate::model::facts::NodeFacts;
 use crate::model::observed::{Gap, Listing, Why};

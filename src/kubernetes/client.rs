@@ -15,7 +15,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file is none, or names what is not there.
-    #[error("read kubeconfig {path}: {source}")]
+    #[error(
+        "read kubeconfig {path}; `kubectl config view` and `kubectl config get-contexts` show what is in it"
+    )]
     Kubeconfig {
         /// The file.
         path: PathBuf,
@@ -23,13 +25,13 @@ pub enum Error {
         source: Box<KubeconfigError>,
     },
     /// There is a service account, and it cannot be used.
-    #[error("read the service account of this pod: {source}")]
+    #[error("read the service account of this pod")]
     InCluster {
         /// What is wrong with it.
         source: Box<InClusterError>,
     },
     /// Certificates or addresses in the configuration cannot be used.
-    #[error("make a client of the API server: {source}")]
+    #[error("make a client of the API server")]
     Client {
         /// What is wrong with them.
         source: Box<kube::Error>,

@@ -1,6 +1,6 @@
-//! What one caller may read around a claim, once: for the command line with the API server alone.
+//! What one caller may read, once: for the command line with the API server alone.
 //!
-//! Lists are of the claim's namespace; what has no namespace is asked for by its name. Whatever the
+//! Around one claim lists are of its namespace; what has no namespace is asked for by its name. Whatever the
 //! caller may not read is a gap that names the verb, and the rest is there.
 
 use std::collections::BTreeMap;
@@ -19,10 +19,42 @@ use crate::model::observed::{Gap, Listing, Why};
 use super::ask::{self, PAGE};
 use super::failure::{self, Verb};
 use super::index::unreadable;
-use super::kept::{Kept, Key, Said};
+use super::kept::{Kept, Key, PodInShort, Said};
 
 /// An API server that takes longer for one answer is not waited for.
 const ANSWER: Duration = Duration::from_secs(20);
+
+/// Events are asked for about claims alone.
+const ABOUT_CLAIMS: &str = "involvedObject.kind=PersistentVolumeClaim";
+
+/// Is told how many objects more of a resource have come.
+pub type Told<'a> = &'a (dyn Fn(usize) + Sync);
+
+/// All storage of the cluster, or all that is in one namespace and what has none.
+pub async fn everything(client: &Client, namespace: Option<&str>, told: Told<'_>) -> Objects {
+    let namespace = namespace.unwrap_or_default();
+    let (pods, claims, volumes, classes, events) = tokio::join!(
+        pages::<PodInShort>(client, namespace, None, told),
+        pages::<Claim>(client, namespace, None, told),
+        pages::<PersistentVolume>(client, "", None, told),
+        pages::<Class>(client, "", None, told),
+        pages::<Said>(client, namespace, Some(ABOUT_CLAIMS), told),
+    );
+    let unasked = || Gap::new(Why::NotAsked, "of no use for a report");
+    Objects {
+        pods: Listing {
+            items: pods.items.into_iter().map(|pod| pod.0).collect(),
+            gaps: pods.gaps,
+        },
+        claims,
+        volumes,
+        attachments: Listing::<Attachment>::unknown(unasked()),
+        csi_nodes: Listing::unknown(unasked()),
+        classes,
+        events: said(events),
+        stale: Stale::default(),
+    }
+}
 
 /// The claims of a name, in one namespace or in all, with what they name and who uses them.
 pub async fn around_claim(client: &Client, namespace: Option<&str>, name: &str) -> Objects {
@@ -51,17 +83,15 @@ pub async fn around_claim(client: &Client, namespace: Option<&str>, name: &str) 
 async fn around(client: &Client, claim: &Claim) -> Objects {
     let namespace = claim.claim.namespace.as_str();
     let volume = claim.volume.as_ref().map(ToString::to_string);
-    let class = claim.class.as_ref().map(ToString::to_string);
+    // What is not bound may lack its class: then a person wants to see which ones there are.
+    let class = claim.class.as_ref().filter(|_| claim.bound);
+    let class = class.map(ToString::to_string);
     let (pods, about_claims, volumes, classes) = tokio::join!(
         list::<Pod>(client, namespace, None),
         // Of all claims: a resizer that speaks of another one lives.
-        list::<Said>(
-            client,
-            namespace,
-            Some("involvedObject.kind=PersistentVolumeClaim")
-        ),
-        named::<PersistentVolume>(client, volume),
-        named::<Class>(client, class),
+        list::<Said>(client, namespace, Some(ABOUT_CLAIMS)),
+        volumes(client, volume),
+        classes(client, class),
     );
     let mut events = said(about_claims);
     let uses = |pod: &&Pod| {
@@ -90,6 +120,16 @@ async fn around(client: &Client, claim: &Claim) -> Objects {
 
 /// All objects that a field selector takes, page by page; of all namespaces where none is named.
 async fn list<M: Kept>(client: &Client, namespace: &str, fields: Option<&str>) -> Listing<M> {
+    pages(client, namespace, fields, &|_| {}).await
+}
+
+/// The same, telling of each page.
+async fn pages<M: Kept>(
+    client: &Client,
+    namespace: &str,
+    fields: Option<&str>,
+    told: Told<'_>,
+) -> Listing<M> {
     let mut found = BTreeMap::<Key, M>::new();
     let mut faults = BTreeMap::<Key, String>::new();
     let mut params = ListParams {
@@ -103,8 +143,11 @@ async fn list<M: Kept>(client: &Client, namespace: &str, fields: Option<&str>) -
             Ok(Err(error)) => break Some(failure::gap::<M>(Verb::List, &error)),
             Err(_) => break Some(failure::timed_out::<M>(Verb::List)),
         };
-        for arrived in page.items.unwrap_or_default() {
+        let items = page.items.unwrap_or_default();
+        told(items.len());
+        for arrived in items {
             match arrived.object {
+                Ok(object) if !object.matters() => {}
                 Ok(object) => drop(found.insert(arrived.key, object)),
                 Err(fault) => drop(faults.insert(arrived.key, fault)),
             }
@@ -120,6 +163,22 @@ async fn list<M: Kept>(client: &Client, namespace: &str, fields: Option<&str>) -
     Listing {
         items: found.into_values().collect(),
         gaps,
+    }
+}
+
+/// The volume that is named; all of them for a claim that may get any.
+async fn volumes(client: &Client, name: Option<String>) -> Listing<PersistentVolume> {
+    match name {
+        Some(_) => named(client, name).await,
+        None => list(client, "", None).await,
+    }
+}
+
+/// The class that is named; all of them for a claim that may get the default one.
+async fn classes(client: &Client, name: Option<String>) -> Listing<Class> {
+    match name {
+        Some(_) => named(client, name).await,
+        None => list(client, "", None).await,
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::model::binding::{Absent, Binding, Waiting};
 use crate::model::driver::Driver;
 use crate::model::finding::{Object, Subject};
 use crate::model::kubelet::{Kubelet, WaitingPod};
@@ -73,6 +74,8 @@ pub struct ClusterFacts {
     pub on_nodes: Observed<BTreeSet<ClaimRef>>,
     /// The nodes that have ever reported and are not given up.
     pub nodes: Listing<HeardNode>,
+    /// The claims that are not bound, and what could be theirs.
+    pub binding: Binding,
 }
 
 impl ClusterFacts {
@@ -81,6 +84,7 @@ impl ClusterFacts {
         Self {
             observed_at,
             volumes: Listing::unknown(gap.clone()),
+            binding: Binding::unknown(&gap),
             on_nodes: Observed::Unknown(gap),
             nodes: Listing::default(),
         }
@@ -93,7 +97,9 @@ impl ClusterFacts {
             object: volume.object(),
             node: None,
         });
-        nodes.chain(volumes).collect()
+        let waiting = self.binding.claims.items.iter().map(Waiting::subject);
+        let absent = self.binding.absent.items.iter().map(Absent::subject);
+        nodes.chain(volumes).chain(waiting).chain(absent).collect()
     }
 }
 

@@ -5,6 +5,7 @@
 
 #![deny(clippy::disallowed_methods)]
 
+pub mod binding;
 pub mod brief;
 pub mod cause;
 pub mod driver;
@@ -17,11 +18,13 @@ pub mod mount;
 pub mod names;
 pub mod objects;
 pub mod observed;
+pub mod report;
 pub mod scan;
 pub mod seen;
 pub mod sizes;
 pub mod stage;
 pub mod state;
+pub mod terms;
 pub mod view;
 pub mod volume;
 pub mod way;

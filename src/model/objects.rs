@@ -11,6 +11,7 @@ use crate::model::names::{
 };
 use crate::model::observed::{Gap, Listing, Why};
 use crate::model::sizes::Bytes;
+use crate::model::terms::{ClaimTerms, ClassTerms, VolumeTerms};
 
 /// All objects that a scan was made with: of the API server, or of a directory of manifests.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -196,6 +197,8 @@ pub struct Claim {
     pub silence: Option<String>,
     /// What is wrong with its volume (Kubernetes 1.37, `status.healthStatus`).
     pub health: Vec<HealthEntry>,
+    /// What else it wants; nothing where an agent told of it.
+    pub terms: Option<Box<ClaimTerms>>,
 }
 
 impl Claim {
@@ -240,6 +243,20 @@ pub struct PersistentVolume {
     /// The claim's capacity before the last controller expansion that needs a node step
     /// (`volume.alpha.kubernetes.io/pre-resize-capacity`).
     pub capacity_before_resize: Option<Bytes>,
+    /// What else it offers; nothing where an agent told of it.
+    pub terms: Option<Box<VolumeTerms>>,
+}
+
+impl PersistentVolume {
+    /// `status.phase`; empty where nobody has looked at it yet.
+    pub fn phase(&self) -> &str {
+        self.terms.as_ref().map_or("", |terms| &terms.phase)
+    }
+
+    /// Its class; empty for none.
+    pub fn class(&self) -> &str {
+        self.terms.as_ref().map_or("", |terms| &terms.class)
+    }
 }
 
 /// `spec.csi` of a PersistentVolume.
@@ -300,6 +317,8 @@ pub struct Class {
     pub provisioner: DriverName,
     /// `allowVolumeExpansion`.
     pub expandable: bool,
+    /// What else it arranges; nothing where an agent told of it.
+    pub terms: Option<Box<ClassTerms>>,
 }
 
 /// What somebody said about an object. It is gone an hour later, so its absence proves nothing.

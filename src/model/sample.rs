@@ -104,6 +104,7 @@ pub fn claim() -> Claim {
         made_from: None,
         silence: None,
         health: Vec::new(),
+        terms: None,
     }
 }
 
@@ -140,6 +141,7 @@ pub fn volume() -> Volume {
             name: "fast".into(),
             provisioner: "disk.example.com".into(),
             expandable: true,
+            terms: None,
         })),
         events: Listing::default(),
         resizer_seen: None,
@@ -212,6 +214,7 @@ pub fn persistent() -> PersistentVolume {
         access_modes: vec!["ReadWriteOnce".into()],
         mount_options: Vec::new(),
         capacity_before_resize: None,
+        terms: None,
     }
 }
 
@@ -270,7 +273,8 @@ pub fn pod(name: &str, uid: &str) -> PodRef {
     }
 }
 
-fn claim_ref() -> ClaimRef {
+/// What names its claim.
+pub fn claim_ref() -> ClaimRef {
     ClaimRef {
         namespace: "shop".into(),
         name: "orders-db".into(),

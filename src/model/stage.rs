@@ -5,10 +5,29 @@ use std::fmt;
 /// One step on an object's way; a rule may say which one it judges. Steps are in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
+    /// From a new claim to a bound one.
+    Bind(BindStage),
     /// From a scheduled pod to its started containers.
     Mount(MountStage),
     /// From a raised request to a grown filesystem.
     Expand(ExpandStage),
+}
+
+/// The way of a claim to a volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BindStage {
+    /// The claim is there.
+    Claimed,
+    /// Its class is there.
+    ClassExists,
+    /// A pod that the class waits for is there, and has a node.
+    Consumer,
+    /// Somebody makes volumes of the class.
+    Provisioner,
+    /// A volume was made, or one that fits was found.
+    VolumeFound,
+    /// Both name each other.
+    Bound,
 }
 
 /// The way of a volume into a pod.
@@ -60,6 +79,14 @@ impl Stage {
     /// Way and step in words.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Bind(stage) => match stage {
+                BindStage::Claimed => "bind: claim exists",
+                BindStage::ClassExists => "bind: class exists",
+                BindStage::Consumer => "bind: consumer there",
+                BindStage::Provisioner => "bind: provisioner present",
+                BindStage::VolumeFound => "bind: volume found",
+                BindStage::Bound => "bind: bound",
+            },
             Self::Mount(stage) => match stage {
                 MountStage::Scheduled => "mount: scheduled",
                 MountStage::Attached => "mount: attached",
@@ -83,7 +110,13 @@ impl Stage {
     }
 
     /// Every step of every way.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 21] = [
+        Self::Bind(BindStage::Claimed),
+        Self::Bind(BindStage::ClassExists),
+        Self::Bind(BindStage::Consumer),
+        Self::Bind(BindStage::Provisioner),
+        Self::Bind(BindStage::VolumeFound),
+        Self::Bind(BindStage::Bound),
         Self::Mount(MountStage::Scheduled),
         Self::Mount(MountStage::Attached),
         Self::Mount(MountStage::DriverRegistered),

@@ -9,6 +9,7 @@ pub mod describe;
 pub mod facts;
 pub mod json;
 pub mod lists;
+pub mod report;
 pub mod status;
 mod table;
 pub mod way;

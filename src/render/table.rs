@@ -57,21 +57,27 @@ pub(super) fn severity_style(severity: Severity) -> Style {
 
 /// A table of these rows.
 pub(super) fn table<const N: usize>(heads: [&str; N], rows: &[[Cell; N]]) -> String {
-    let mut widths = heads.map(|head| head.chars().count());
+    grid(&heads, rows)
+}
+
+/// The same, of as many columns as there are heads.
+pub(super) fn grid<R: AsRef<[Cell]>>(heads: &[&str], rows: &[R]) -> String {
+    let mut widths: Vec<usize> = heads.iter().map(|head| head.chars().count()).collect();
     for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
+        for (width, cell) in widths.iter_mut().zip(row.as_ref()) {
             *width = (*width).max(cell.text.chars().count());
         }
     }
     let mut text = String::new();
-    line(&mut text, &widths, &heads.map(Cell::from));
+    let heads: Vec<Cell> = heads.iter().copied().map(Cell::from).collect();
+    line(&mut text, &widths, &heads);
     for row in rows {
-        line(&mut text, &widths, row);
+        line(&mut text, &widths, row.as_ref());
     }
     text
 }
 
-fn line<const N: usize>(text: &mut String, widths: &[usize; N], cells: &[Cell; N]) {
+fn line(text: &mut String, widths: &[usize], cells: &[Cell]) {
     let last = cells
         .iter()
         .rposition(|cell| !cell.text.is_empty())

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::binding::{self, Standing, Unbound};
 use crate::expansion::Case;
 use crate::model::facts::{ClusterFacts, NodeFacts};
 use crate::model::finding::{Code, Problem, RuleVerdicts, Severity, Subject, quote};
@@ -26,9 +27,12 @@ macro_rules! rules {
 
 rules! {
     attach_limit_reached,
+    claim_lost,
+    claim_missing,
     container_mount_stale,
     controller_expansion_failed,
     controller_expansion_pending,
+    default_storage_class_missing,
     device_missing,
     device_not_resized,
     driver_not_ready,
@@ -42,21 +46,26 @@ rules! {
     inodes_nearly_exhausted,
     mount_failed,
     mount_unresponsive,
+    no_matching_volume,
     node_expansion_failed,
     node_expansion_pending,
     node_silent,
     orphaned_pod_volume,
     pod_waiting_on_volume,
+    provisioner_missing,
+    provisioning_failed,
     resizer_missing,
     slow_ownership_change,
     staged_device_mismatch,
     staged_without_pod,
     stale_mount,
     storage_backend_unhealthy,
+    storage_class_not_found,
     unexpected_read_only,
     unmount_stuck,
     volume_condition_abnormal,
     volume_not_mounted,
+    waiting_for_first_consumer,
 }
 
 /// A finding code with everything that belongs to it.
@@ -85,6 +94,8 @@ pub enum Check {
     Node(fn(&NodeFacts, &mut Verdicts)),
     /// One claim with its volume: on each node that has it, and without any node's word.
     Expansion(fn(&Case<'_>, &mut Verdicts)),
+    /// One claim that is not bound, and what it waits for.
+    Binding(fn(&Unbound<'_>, &mut Verdicts)),
     /// The cluster, in the collector.
     Cluster(fn(&ClusterFacts, &mut Verdicts)),
 }
@@ -185,7 +196,7 @@ impl Rule {
         match self.check {
             Check::Node(check) => check(facts, &mut verdicts),
             Check::Expansion(check) => each_case(facts, check, &mut verdicts),
-            Check::Cluster(_) => return None,
+            Check::Cluster(_) | Check::Binding(_) => return None,
         }
         Some(verdicts.of(self))
     }
@@ -195,6 +206,7 @@ impl Rule {
         match self.check {
             Check::Node(_) => return None,
             Check::Expansion(check) => self.each_claim(facts, check, &mut verdicts),
+            Check::Binding(check) => each_unbound(facts, check, &mut verdicts),
             Check::Cluster(check) => check(facts, &mut verdicts),
         }
         Some(verdicts.of(self))
@@ -231,6 +243,28 @@ impl Rule {
                     };
                     check(&case, verdicts);
                 }
+            }
+        }
+    }
+}
+
+/// The claims that are not bound; what cannot be told of one is unknown.
+fn each_unbound(
+    facts: &ClusterFacts,
+    check: fn(&Unbound<'_>, &mut Verdicts),
+    verdicts: &mut Verdicts,
+) {
+    let binding = &facts.binding;
+    for one in verdicts.each(&binding.claims) {
+        match binding::standing(binding, one) {
+            Standing::Unknown(gap) => verdicts.unknown(one.subject(), gap),
+            standing => {
+                let unbound = Unbound {
+                    facts,
+                    one,
+                    standing,
+                };
+                check(&unbound, verdicts);
             }
         }
     }
@@ -275,6 +309,7 @@ mod tests {
     use expect_test::{Expect, expect};
 
     use crate::expansion::sample::enlarged;
+    use crate::model::binding::Binding;
     use crate::model::facts::{ClusterFacts, NodeFacts};
     use crate::model::finding::RuleVerdicts;
     use crate::model::names::ClaimRef;
@@ -293,6 +328,7 @@ mod tests {
             volumes: node.volumes,
             on_nodes,
             nodes: Listing::default(),
+            binding: Binding::default(),
         }
     }
 
@@ -362,6 +398,20 @@ mod tests {
     /// What a rule about nodes says of one.
     pub(super) fn on(rule: &Rule, node: &NodeFacts) -> RuleVerdicts {
         rule.on_node(node).expect("a rule about nodes")
+    }
+
+    /// What a rule about the cluster says of one.
+    pub(super) fn on_cluster(rule: &Rule, facts: &ClusterFacts) -> RuleVerdicts {
+        rule.on_cluster(facts).expect("a rule about the cluster")
+    }
+
+    /// The same, as a person reads it.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "an expectation is written in place"
+    )]
+    pub(super) fn unbound(rule: &Rule, facts: &ClusterFacts, expected: Expect) {
+        expected.assert_eq(&sample::read(&on_cluster(rule, facts)));
     }
 
     /// The same, as a person reads it.

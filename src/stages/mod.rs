@@ -4,8 +4,10 @@
 
 #![deny(clippy::disallowed_methods)]
 
+mod bind;
 mod expand;
 
+pub use bind::bind;
 pub use expand::expand;
 
 use crate::model::stage::Stage;

@@ -161,6 +161,7 @@ impl TryFrom<v1::Claim> for Claim {
             conditions: all("conditions", claim.conditions)?,
             node_expansion_not_required: claim.node_expansion_not_required,
             made_from: claim.made_from.map(text),
+            terms: None,
             silence: claim.silence.map(text),
             health: claim.health.into_iter().map(Into::into).collect(),
         })
@@ -227,6 +228,7 @@ impl TryFrom<v1::PersistentVolume> for PersistentVolume {
             access_modes: words(volume.access_modes),
             mount_options: words(volume.mount_options),
             capacity_before_resize: volume.capacity_before_resize.map(Bytes),
+            terms: None,
         })
     }
 }
@@ -285,6 +287,7 @@ impl TryFrom<v1::Class> for Class {
             name: name(required("name", class.name)?).into(),
             provisioner: name(class.provisioner).into(),
             expandable: class.expandable,
+            terms: None,
         })
     }
 }

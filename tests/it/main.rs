@@ -8,6 +8,7 @@
 mod agent;
 mod api;
 mod apiserver;
+mod binding;
 mod causes;
 mod cli;
 mod cluster;
@@ -17,6 +18,7 @@ mod garbage;
 mod killed;
 mod kubernetes;
 mod mounts;
+mod report;
 mod scenarios;
 mod store;
 mod support;

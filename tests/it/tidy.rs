@@ -10,6 +10,7 @@ use expect_test::expect;
 const LAYERS: &[(&str, u8)] = &[
     ("proto", 0),
     ("model", 0),
+    ("binding", 1),
     ("causes", 1),
     ("cleanup", 1),
     ("expansion", 1),
@@ -307,6 +308,30 @@ fn pages_have_their_headings_and_something_under_each() {
 }
 
 #[test]
+fn the_handbooks_table_names_codes_pages_and_tests_that_exist() {
+    let handbook = fs::read_to_string(root().join("docs/handbook.md")).unwrap();
+    let rows = handbook.lines().filter(|line| line.contains("](findings/"));
+    let mut codes = BTreeSet::new();
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+        let (code, page) = cells[1].split_once("](").unwrap();
+        let code = code.trim_start_matches('[');
+        assert_eq!(page, format!("findings/{code}.md)"), "{row}");
+        assert!(csi_doctor::rules::find(&code.into()).is_some(), "{row}");
+        let test = root().join(cells[2].trim().trim_matches('`'));
+        assert!(test.exists(), "{row}");
+        let expected = fs::read_to_string(test.join("expected.txt"));
+        let shows = expected.is_ok_and(|text| text.contains(&format!(" {code}: ")));
+        assert!(
+            shows || test.is_file(),
+            "{row}: the story does not show {code}"
+        );
+        codes.insert(code.to_owned());
+    }
+    assert!(codes.len() > 25, "the table is gone");
+}
+
+#[test]
 fn codes_are_never_renamed_or_reused() {
     let codes: Vec<&str> = csi_doctor::rules::RULES
         .iter()
@@ -314,9 +339,12 @@ fn codes_are_never_renamed_or_reused() {
         .collect();
     expect![[r#"
         AttachLimitReached
+        ClaimLost
+        ClaimMissing
         ContainerMountStale
         ControllerExpansionFailed
         ControllerExpansionPending
+        DefaultStorageClassMissing
         DeviceMissing
         DeviceNotResized
         DriverNotReady
@@ -330,21 +358,26 @@ fn codes_are_never_renamed_or_reused() {
         InodesNearlyExhausted
         MountFailed
         MountUnresponsive
+        NoMatchingVolume
         NodeExpansionFailed
         NodeExpansionPending
         NodeSilent
         OrphanedPodVolume
         PodWaitingOnVolume
+        ProvisionerMissing
+        ProvisioningFailed
         ResizerMissing
         SlowOwnershipChange
         StagedDeviceMismatch
         StagedWithoutPod
         StaleMount
         StorageBackendUnhealthy
+        StorageClassNotFound
         UnexpectedReadOnly
         UnmountStuck
         VolumeConditionAbnormal
-        VolumeNotMounted"#]]
+        VolumeNotMounted
+        WaitingForFirstConsumer"#]]
     .assert_eq(&codes.join("\n"));
     assert!(codes.is_sorted(), "the list is not in alphabetical order");
 }

@@ -6,6 +6,7 @@
 mod event;
 mod health;
 mod pod;
+mod terms;
 
 pub use event::event;
 pub use health::{claim_health, csi_node_health, pod_health};
@@ -21,7 +22,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use crate::model::driver::Registration;
 use crate::model::names::ClaimRef;
 use crate::model::objects::{
-    Attachment, Claim, Class, Condition, CsiNode, CsiSource, PersistentVolume, VolumeMode,
+    Attachment, Claim, Class, Condition, CsiNode, CsiSource, PersistentVolume,
 };
 use crate::model::sizes::Bytes;
 
@@ -58,6 +59,7 @@ pub enum Error {
 
 /// A claim.
 pub fn claim(claim: core::PersistentVolumeClaim) -> Result<Claim, Error> {
+    let terms = Some(Box::new(terms::of_claim(&claim)));
     let metadata = claim.metadata;
     let spec = claim.spec.unwrap_or_default();
     let status = claim.status.unwrap_or_default();
@@ -95,6 +97,7 @@ pub fn claim(claim: core::PersistentVolumeClaim) -> Result<Claim, Error> {
         made_from: made_from.map(|(kind, name)| format!("{kind} {name}")),
         silence: annotation(SILENCE),
         health: Vec::new(),
+        terms,
         claim: ClaimRef {
             name: name(&metadata)?,
             namespace: namespace(metadata.namespace),
@@ -105,6 +108,7 @@ pub fn claim(claim: core::PersistentVolumeClaim) -> Result<Claim, Error> {
 
 /// A `PersistentVolume`.
 pub fn persistent_volume(volume: core::PersistentVolume) -> Result<PersistentVolume, Error> {
+    let terms = Some(Box::new(terms::of_volume(&volume)));
     let metadata = volume.metadata;
     let spec = volume.spec.unwrap_or_default();
     let before = metadata
@@ -132,13 +136,11 @@ pub fn persistent_volume(volume: core::PersistentVolume) -> Result<PersistentVol
             handle: csi.volume_handle.into(),
             read_only: csi.read_only.unwrap_or(false),
         }),
-        mode: match spec.volume_mode.as_deref() {
-            Some("Block") => VolumeMode::Block,
-            _ => VolumeMode::Filesystem,
-        },
+        mode: terms::mode(spec.volume_mode.as_deref()),
         access_modes: spec.access_modes.unwrap_or_default(),
         mount_options: spec.mount_options.unwrap_or_default(),
         capacity_before_resize: before,
+        terms,
     })
 }
 
@@ -178,10 +180,12 @@ pub fn csi_node(node: storage::CSINode) -> Result<CsiNode, Error> {
 
 /// A StorageClass.
 pub fn class(class: storage::StorageClass) -> Result<Class, Error> {
+    let terms = Some(Box::new(terms::of_class(&class)));
     Ok(Class {
         name: name(&class.metadata)?.into(),
         provisioner: class.provisioner.into(),
         expandable: class.allow_volume_expansion.unwrap_or(false),
+        terms,
     })
 }
 

@@ -5,8 +5,10 @@
 mod cause;
 mod finding;
 mod node;
+mod report;
 mod status;
 mod volume;
+mod way;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -17,7 +19,9 @@ use crate::model::observed::Gap;
 use crate::model::view::{NodeStatus, NodeVolume, Story};
 
 pub use cause::{cause, unread};
+pub use report::report;
 pub use status::status;
+pub use way::diagnosis;
 
 /// The version of the promise.
 const API_VERSION: &str = "csi-doctor.io/v1";

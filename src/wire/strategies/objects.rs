@@ -52,6 +52,7 @@ pub(super) fn claim() -> impl Strategy<Value = Claim> {
                 made_from,
                 silence,
                 health,
+                terms: None,
             }
         })
 }
@@ -89,6 +90,7 @@ pub(super) fn persistent() -> impl Strategy<Value = PersistentVolume> {
                 access_modes,
                 mount_options,
                 capacity_before_resize,
+                terms: None,
             }
         })
 }
@@ -117,6 +119,7 @@ pub(super) fn class() -> impl Strategy<Value = Class> {
         name: class.into(),
         provisioner: provisioner.into(),
         expandable,
+        terms: None,
     })
 }
 

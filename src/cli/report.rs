@@ -1,0 +1,208 @@
+//! `report`: the cluster's storage, from the API server or a directory of manifests, and with a
+//! collector what nodes know beside.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Context as _, bail};
+use jiff::Timestamp;
+
+use crate::cli::Answer;
+use crate::cli::args::{ObjectsArgs, ReportArgs, ReportForm, ScopeArgs};
+use crate::grpc::client::{Collector, FindingFilter, VolumeFilter};
+use crate::join;
+use crate::kubernetes::manifests::Directory;
+use crate::kubernetes::{client, list};
+use crate::model::finding::{Object, RuleVerdicts};
+use crate::model::objects::Objects;
+use crate::model::observed::{Gap, Listing, Observed, Why};
+use crate::model::report::{Beside, OnNodes, Report};
+use crate::model::view::{NodeVolume, Story};
+use crate::render;
+use crate::rules;
+
+/// Of whose bytes nobody was asked, and how to get them.
+const NO_COLLECTOR: &str = "used, inodes and node of claims: no collector was asked; name one with --collector ADDRESS, as a forwarded port: kubectl -n csi-doctor port-forward deployment/csi-doctor-collector 9470";
+
+/// The report.
+pub(super) async fn report(args: &ReportArgs, collector: Option<&str>) -> anyhow::Result<Answer> {
+    let namespace = args.scope.namespace.as_deref();
+    let objects = objects(&args.objects, &args.scope).await?;
+    let at = Timestamp::now();
+    let beside = match collector {
+        Some(address) => from_nodes(address, namespace).await?,
+        None => Beside {
+            on_nodes: Observed::Unknown(Gap::new(Why::NotAsked, NO_COLLECTOR)),
+            findings: Observed::Known(by_rules(&objects, at)),
+        },
+    };
+    let report = join::report(at, objects, &beside, namespace);
+    Ok(Answer::found_nothing(print(&report, args.output)))
+}
+
+fn print(report: &Report, form: ReportForm) -> String {
+    match form {
+        ReportForm::Table => render::report::table(report, false),
+        ReportForm::Wide => render::report::table(report, true),
+        ReportForm::Json => render::json::report(report),
+        ReportForm::Csv => render::report::csv(report),
+        ReportForm::Markdown => render::report::markdown(report),
+        ReportForm::Html => render::report::html(report),
+    }
+}
+
+/// All objects of the scope; an error where none of them may be read.
+async fn objects(from: &ObjectsArgs, scope: &ScopeArgs) -> anyhow::Result<Objects> {
+    let objects = match &from.from {
+        Some(directory) => in_directory(directory)?,
+        None => of_server(from, scope).await?,
+    };
+    let lists = [
+        nothing(&objects.claims),
+        nothing(&objects.volumes),
+        nothing(&objects.classes),
+    ];
+    if let [Some(gap), Some(_), Some(_)] = lists {
+        bail!(
+            "nothing of the cluster's storage could be read: {}",
+            gap.what
+        );
+    }
+    Ok(objects)
+}
+
+/// Why there is nothing in a list that may have something.
+fn nothing<T>(listing: &Listing<T>) -> Option<&Gap> {
+    listing.gaps.first().filter(|_| listing.items.is_empty())
+}
+
+/// What files hold; files that hold nothing of Kubernetes' storage were not meant.
+fn in_directory(directory: &Path) -> anyhow::Result<Objects> {
+    let objects = Directory::new(directory.to_owned()).read();
+    let none = objects.counts().iter().all(|(_, count)| *count == 0);
+    if none && objects.gaps().is_empty() {
+        bail!(
+            "{} holds no object of Kubernetes' storage; fill it with: kubectl get pv,pvc,sc,pods,events -A -o yaml > {}/all.yaml",
+            directory.display(),
+            directory.display()
+        );
+    }
+    Ok(objects)
+}
+
+async fn of_server(from: &ObjectsArgs, scope: &ScopeArgs) -> anyhow::Result<Objects> {
+    let named = from.kubeconfig.is_some() || from.context.is_some();
+    if !named && !client::has_kubeconfig() {
+        bail!(
+            "there is no kubeconfig: name one with --kubeconfig, or a directory of objects with --from"
+        );
+    }
+    let kubeconfig = from.kubeconfig.as_deref();
+    let client =
+        client::as_caller(kubeconfig, from.context.as_deref(), "kubectl-csi_doctor").await?;
+    let come = AtomicUsize::new(0);
+    let shown = std::io::stderr().is_terminal();
+    let told = |more| {
+        let all = come.fetch_add(more, Ordering::Relaxed) + more;
+        if shown {
+            let _ = write!(std::io::stderr(), "\r{all} objects read");
+        }
+    };
+    let objects = list::everything(&client, scope.namespace.as_deref(), &told).await;
+    if shown {
+        let _ = write!(std::io::stderr(), "\r\x1b[K");
+    }
+    Ok(objects)
+}
+
+/// Namespace and name of a claim.
+type Name = (String, String);
+
+/// What nodes told a collector.
+async fn from_nodes(address: &str, namespace: Option<&str>) -> anyhow::Result<Beside> {
+    let mut reader = Collector::at(address).context("--collector")?.reader();
+    let filter = VolumeFilter {
+        namespace: namespace.map(ToOwned::to_owned),
+        name: None,
+    };
+    let volumes = reader.volumes(&filter).await?.items;
+    let filter = FindingFilter {
+        namespace: namespace.map(ToOwned::to_owned),
+        code: None,
+    };
+    let stories = reader.findings(&filter).await?.items;
+    Ok(Beside {
+        on_nodes: Observed::Known(by_claim(&volumes)),
+        findings: Observed::Known(told(&stories)),
+    })
+}
+
+fn by_claim(volumes: &[NodeVolume]) -> BTreeMap<Name, OnNodes> {
+    let mut claims: BTreeMap<Name, OnNodes> = BTreeMap::new();
+    for one in volumes {
+        let Some(claim) = &one.volume.claim else {
+            continue;
+        };
+        let name = (claim.claim.namespace.clone(), claim.claim.name.clone());
+        let usage = match one.silent {
+            // What a silent node told last may not be so any more.
+            true => Observed::Unknown(Gap::new(
+                Why::Unavailable,
+                format!("node {} is silent", one.node),
+            )),
+            false => one.volume.usage(),
+        };
+        let told = claims.entry(name).or_insert_with(|| OnNodes {
+            nodes: Vec::new(),
+            usage: usage.clone(),
+        });
+        told.nodes.push(one.node.clone());
+        if told.usage.known().is_none() {
+            told.usage = usage;
+        }
+    }
+    claims
+}
+
+fn told(stories: &[Story]) -> BTreeMap<Name, Vec<String>> {
+    let mut found = BTreeMap::new();
+    for story in stories.iter().filter(|story| story.counts()) {
+        for one in std::iter::once(&story.finding).chain(&story.explains) {
+            note(&mut found, &one.key.subject.object, &one.key.code.0);
+        }
+    }
+    found
+}
+
+fn note(found: &mut BTreeMap<Name, Vec<String>>, object: &Object, code: &str) {
+    if let Object::Claim(claim) = object {
+        let name = (claim.namespace.clone(), claim.name.clone());
+        let codes: &mut Vec<String> = found.entry(name).or_default();
+        if codes.iter().all(|one| one != code) {
+            codes.push(code.to_owned());
+        }
+    }
+}
+
+/// What the objects alone tell, as far as it has lasted longer than may be waited for.
+fn by_rules(objects: &Objects, at: Timestamp) -> BTreeMap<Name, Vec<String>> {
+    let facts = join::cluster(objects.clone(), &BTreeSet::new(), at);
+    let mut found = BTreeMap::new();
+    for rule in rules::diagnose_cluster(&facts) {
+        for (subject, problem) in &rule.problems {
+            if has_lasted(&rule, problem.since, at) {
+                note(&mut found, &subject.object, &rule.code.0);
+            }
+        }
+    }
+    found
+}
+
+/// Whether a problem is older than its rule's grace, as far as is known.
+pub(super) fn has_lasted(rule: &RuleVerdicts, since: Option<Timestamp>, at: Timestamp) -> bool {
+    since.is_none_or(|since| {
+        std::time::Duration::try_from(at.duration_since(since)).is_ok_and(|age| age >= rule.grace)
+    })
+}

@@ -1,0 +1,142 @@
+//! The storage report of a cluster: every class, volume and claim, and what they sum up to.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::model::mount::Usage;
+use crate::model::names::{ClaimRef, NodeName};
+use crate::model::observed::{Gap, Listing, Observed};
+use crate::model::sizes::Bytes;
+use crate::model::terms::ClaimPhase;
+
+/// A storage report. What its sources could not know is unknown, and never 0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// When it was made.
+    pub at: Timestamp,
+    /// Only what belongs to this namespace.
+    pub namespace: Option<String>,
+    /// The StorageClasses, the default one first.
+    pub classes: Listing<ClassRow>,
+    /// The PersistentVolumes, those that somebody must see to first.
+    pub volumes: Listing<VolumeRow>,
+    /// The claims, in the same order.
+    pub claims: Listing<ClaimRow>,
+    /// Sums by class.
+    pub by_class: Vec<Total>,
+    /// Sums by driver.
+    pub by_driver: Vec<Total>,
+    /// What is missing, each reason once: what it is about and why.
+    pub missing: Vec<Gap>,
+}
+
+/// A StorageClass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClassRow {
+    /// Its name.
+    pub name: String,
+    /// Who makes its volumes.
+    pub provisioner: String,
+    /// What becomes of a volume whose claim is gone.
+    pub reclaim: String,
+    /// When it binds.
+    pub binding_mode: &'static str,
+    /// Whether its volumes can be enlarged.
+    pub expandable: bool,
+    /// Whether claims without a class get it.
+    pub is_default: bool,
+}
+
+/// A PersistentVolume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeRow {
+    /// Its name.
+    pub name: String,
+    /// Its capacity.
+    pub capacity: Option<Bytes>,
+    /// Its access modes.
+    pub access_modes: Vec<String>,
+    /// What becomes of it when its claim is gone.
+    pub reclaim: String,
+    /// `status.phase`.
+    pub status: String,
+    /// The claim that it is for.
+    pub claim: Option<ClaimRef>,
+    /// Its class.
+    pub class: String,
+    /// Its driver; nothing for what is no CSI volume.
+    pub driver: Option<String>,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+}
+
+/// A claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimRow {
+    /// Which.
+    pub claim: ClaimRef,
+    /// `status.phase`.
+    pub phase: ClaimPhase,
+    /// What it asks for.
+    pub request: Option<Bytes>,
+    /// What it has.
+    pub capacity: Option<Bytes>,
+    /// Its access modes.
+    pub access_modes: Vec<String>,
+    /// The PersistentVolume that it is bound to, or asks for.
+    pub volume: Option<String>,
+    /// Its class; nothing where it takes the default one, empty where it wants none.
+    pub class: Option<String>,
+    /// Its driver; nothing for what is no CSI volume, or not known to be made by anybody yet.
+    pub driver: Observed<Option<String>>,
+    /// What is in it.
+    pub usage: Observed<Usage>,
+    /// The nodes that have it.
+    pub nodes: Observed<Vec<NodeName>>,
+    /// The pods that name it and are not over.
+    pub pods: Observed<Vec<String>>,
+    /// Codes of what was found about it.
+    pub findings: Observed<Vec<String>>,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+}
+
+/// What volumes and claims of one kind sum up to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Total {
+    /// The class or the driver; nothing for what has none.
+    pub of: Option<String>,
+    /// How many claims.
+    pub claims: Observed<usize>,
+    /// How many volumes.
+    pub volumes: Observed<usize>,
+    /// What claims ask for.
+    pub requested: Observed<Bytes>,
+    /// What volumes have.
+    pub provisioned: Observed<Bytes>,
+    /// What is in them, of the claims whose bytes a node tells.
+    pub used: Observed<Bytes>,
+    /// Of so many claims.
+    pub used_of: usize,
+    /// Volumes that are released, and bound ones whose claim no pod names.
+    pub reclaimable: Observed<Bytes>,
+}
+
+/// What nodes and rules know of claims beside the objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beside {
+    /// What is in volumes, and where they are, by namespace and name of the claim.
+    pub on_nodes: Observed<BTreeMap<(String, String), OnNodes>>,
+    /// Codes of findings, by namespace and name of the claim.
+    pub findings: Observed<BTreeMap<(String, String), Vec<String>>>,
+}
+
+/// What nodes tell of a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnNodes {
+    /// The nodes that have it.
+    pub nodes: Vec<NodeName>,
+    /// What is in it.
+    pub usage: Observed<Usage>,
+}

@@ -1,0 +1,164 @@
+//! *bind*: from a new claim to a bound one.
+
+use crate::binding::{self, NO_PROVISIONER, Standing};
+use crate::model::binding::{Binding, Waiting};
+use crate::model::finding::{NextStep, Object};
+use crate::model::objects::Class;
+use crate::model::observed::Observed;
+use crate::model::stage::{BindStage, Stage};
+use crate::model::way::{Mark, Step, Way};
+
+/// The steps of a claim that is not bound. What is to be done is told by the rule that names it.
+pub fn bind(all: &Binding, one: &Waiting, next: Option<NextStep>) -> Way {
+    let standing = binding::standing(all, one);
+    let steps = steps(all, one, &standing);
+    let stuck = steps.iter().find(|step| step.mark == Mark::Stuck);
+    let state = match (stuck, &standing) {
+        (Some(step), _) => {
+            let name = step.stage.as_str().trim_start_matches("bind: ");
+            format!("It stands at: {name}.")
+        }
+        (None, Standing::Leaving) => "It is being deleted.".to_owned(),
+        (None, Standing::Unknown(_)) => "Where it stands is not known.".to_owned(),
+        (None, _) => "It is under way.".to_owned(),
+    };
+    Way {
+        object: Object::Claim(one.claim.claim.clone()),
+        seen_by: "its objects".to_owned(),
+        state,
+        steps,
+        next,
+    }
+}
+
+fn step(stage: BindStage, mark: Mark, evidence: impl Into<String>) -> Step {
+    Step {
+        stage: Stage::Bind(stage),
+        mark,
+        evidence: evidence.into(),
+    }
+}
+
+fn steps(all: &Binding, one: &Waiting, standing: &Standing<'_>) -> Vec<Step> {
+    let at = stands_at(standing, one);
+    let mut steps = vec![step(BindStage::Claimed, Mark::Done, "it is there")];
+    for stage in [
+        BindStage::ClassExists,
+        BindStage::Consumer,
+        BindStage::Provisioner,
+        BindStage::VolumeFound,
+        BindStage::Bound,
+    ] {
+        let told = words(all, one, standing, stage);
+        steps.push(match &at {
+            Err(words) => step(stage, Mark::Unknown, words.clone()),
+            Ok(at) if stage == *at => step(stage, Mark::Stuck, told),
+            Ok(at) if stage < *at => step(stage, Mark::Done, told),
+            Ok(_) => step(stage, Mark::Ahead, ""),
+        });
+    }
+    steps
+}
+
+/// The step where it stands, or why that is not known.
+fn stands_at(standing: &Standing<'_>, one: &Waiting) -> Result<BindStage, String> {
+    Ok(match standing {
+        Standing::Unknown(gap) => return Err(gap.what.clone()),
+        Standing::Leaving => return Err("it is being deleted".to_owned()),
+        Standing::NoDefault | Standing::NoClass(_) => BindStage::ClassExists,
+        Standing::NoPod(_) | Standing::NoNode(..) => BindStage::Consumer,
+        Standing::NoSuchVolume(_) | Standing::NoneFits(_) => BindStage::VolumeFound,
+        Standing::Fits(_) | Standing::Lost => BindStage::Bound,
+        Standing::Provisioning(class) => {
+            if binding::is_taken_up(one) || one.provisioner_seen.is_some() {
+                BindStage::VolumeFound
+            } else if let Some(gap) = binding::unheard(one, class) {
+                return Err(gap.what);
+            } else {
+                BindStage::Provisioner
+            }
+        }
+    })
+}
+
+/// The class of a claim, its own or the default one.
+fn class<'a>(all: &'a Binding, one: &Waiting) -> Option<&'a Class> {
+    match &one.claim.class {
+        Some(name) => all.classes.items.iter().find(|class| class.name == *name),
+        None => binding::default_class(all),
+    }
+}
+
+fn words(all: &Binding, one: &Waiting, standing: &Standing<'_>, stage: BindStage) -> String {
+    let wants_none = one
+        .claim
+        .terms
+        .as_ref()
+        .and_then(|terms| terms.class.as_deref())
+        == Some("");
+    match (stage, standing) {
+        (BindStage::ClassExists, Standing::NoDefault) => {
+            "it names no class, and no class is the default one".to_owned()
+        }
+        (BindStage::ClassExists, Standing::NoClass(name)) => {
+            format!("there is no storageclass {name}")
+        }
+        (BindStage::ClassExists, _) if wants_none => "it wants none".to_owned(),
+        (BindStage::ClassExists, _) => match class(all, one) {
+            Some(class) => format!("storageclass {}", class.name),
+            None => "none is needed: volumes are made by hand".to_owned(),
+        },
+        (BindStage::Consumer, Standing::NoPod(_)) => {
+            "the class waits for a pod, and none names the claim".to_owned()
+        }
+        (BindStage::Consumer, Standing::NoNode(_, users)) => match users.first() {
+            Some(user) => format!("pod {} has no node yet", user.pod),
+            None => "its pod has no node yet".to_owned(),
+        },
+        (BindStage::Consumer, _) => consumer(all, one),
+        (BindStage::Provisioner, Standing::Provisioning(class)) => match one.provisioner_seen {
+            Some(at) => format!("{} spoke last at {at:.0}", class.provisioner),
+            None if binding::is_taken_up(one) => format!("{} has taken it up", class.provisioner),
+            None => format!("nobody has heard of {}", class.provisioner),
+        },
+        (BindStage::Provisioner, _) => match class(all, one) {
+            Some(class) if class.provisioner.as_str() != NO_PROVISIONER => {
+                "none is needed for this volume".to_owned()
+            }
+            _ => "none: volumes are made by hand".to_owned(),
+        },
+        (BindStage::VolumeFound, Standing::NoSuchVolume(name)) => {
+            format!("there is no persistentvolume {name}")
+        }
+        (BindStage::VolumeFound, Standing::NoneFits(misfits)) => match misfits.first() {
+            Some((volume, misfit)) => format!("{} does not fit: {misfit}", volume.name),
+            None => "no volume is Available".to_owned(),
+        },
+        (BindStage::VolumeFound, Standing::Fits(volume)) => {
+            format!("persistentvolume {} fits", volume.name)
+        }
+        (BindStage::VolumeFound, Standing::Lost) => "it was bound once".to_owned(),
+        (BindStage::VolumeFound, _) => match binding::refusal(one) {
+            Some(event) => event.message.clone(),
+            None => "it is being made".to_owned(),
+        },
+        (BindStage::Bound, Standing::Lost) => "its volume is gone".to_owned(),
+        (BindStage::Bound, _) => "the controller is about to bind it".to_owned(),
+        _ => String::new(),
+    }
+}
+
+fn consumer(all: &Binding, one: &Waiting) -> String {
+    let terms = one.claim.terms.as_ref();
+    if let Some(node) = terms.and_then(|terms| terms.selected_node.as_ref()) {
+        return format!("the scheduler chose node {node}");
+    }
+    let waits = class(all, one).and_then(|class| class.terms.as_ref());
+    if !waits.is_some_and(|terms| terms.waits_for_consumer) {
+        return "the class does not wait for one".to_owned();
+    }
+    match &one.users {
+        Observed::Known(users) => format!("{} pods name it", users.len()),
+        Observed::Unknown(gap) => gap.what.clone(),
+    }
+}
