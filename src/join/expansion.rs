@@ -130,6 +130,8 @@ fn volume(objects: &Objects, claim: &Claim, persistent: &PersistentVolume) -> Op
         staged: Observed::Unknown(no_node()),
         published: published.collect(),
         stats: Observed::Unknown(no_node()),
+        health: Observed::Unknown(no_node()),
+        condition_promised: false,
         sizes,
         state: KernelState {
             device: Observed::Unknown(no_node()),
@@ -155,6 +157,7 @@ fn published(pod: &Pod, volume: &PodVolume, persistent: &PersistentVolume) -> Pu
         ended: pod.ended,
         stacked: 0,
         events: Listing::default(),
+        health: volume.health.clone(),
         target: HostPath::default(),
         mount: untouched(),
         usage: untouched(),

@@ -207,6 +207,7 @@ async fn a_node_asks_for_what_its_pods_name() {
     "#]]
     .assert_eq(&shown(&objects));
     expect![[r#"
+        /api/v1/namespaces/shop/events?fieldSelector=involvedObject.uid%3Dorders-0
         /api/v1/namespaces/shop/persistentvolumeclaims/orders?
         /api/v1/persistentvolumes/pvc-1?
         /api/v1/pods?fieldSelector=spec.nodeName%3Dnode-1
