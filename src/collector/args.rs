@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{ArgAction, Parser};
 
 use crate::runtime::{LogFormat, plain};
 use crate::store::Location;
@@ -39,6 +39,11 @@ pub(super) struct Args {
     /// A directory of Kubernetes objects as YAML or JSON, in place of the API server
     #[arg(long, env = "CSI_DOCTOR_MANIFESTS")]
     pub(super) manifests: Option<PathBuf>,
+
+    /// Whether an Event is put on the claim, pod or node when a finding opens and when it is over; never
+    /// without an API server
+    #[arg(long, env = "CSI_DOCTOR_EVENTS", default_value_t = true, action = ArgAction::Set)]
+    pub(super) events: bool,
 
     /// Multiplies the time for which a problem must last before it counts: below 1 for drills
     #[arg(long, env = "CSI_DOCTOR_GRACE_SCALE", default_value_t = 1.0, value_parser = scale)]
