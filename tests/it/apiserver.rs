@@ -49,10 +49,13 @@ fn node(server: &Server) -> Node {
     Node::watch(server.client(), "node-1".into())
 }
 
+/// A pod that runs: of one that does not it is asked what was said.
 fn pod(name: &str, claim: &str) -> Value {
     json!({"metadata": {"namespace": "shop", "name": name, "uid": name, "resourceVersion": "5"},
         "spec": {"nodeName": "node-1", "containers": [],
-            "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]}})
+            "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]},
+        "status": {"containerStatuses": [{"name": "main", "image": "", "imageID": "", "ready": true, "restartCount": 0,
+            "state": {"running": {}}}]}})
 }
 
 fn shown(objects: &Objects) -> String {
