@@ -42,6 +42,11 @@ fn answer_volume(volume: &mut Volume, answers: &Answers) {
     {
         volume.stats = stats.clone();
     }
+    if let Some(handle) = volume.handle.known()
+        && let Some(health) = answers.health.get(&(volume.driver.clone(), handle.clone()))
+    {
+        volume.health = health.clone();
+    }
     volume.sizes.driver = volume.stats.clone().map(|stats| {
         stats
             .usage

@@ -10,6 +10,7 @@ pub mod cause;
 pub mod driver;
 pub mod facts;
 pub mod finding;
+pub mod health;
 pub mod kubelet;
 pub mod leftover;
 pub mod mount;
