@@ -61,6 +61,10 @@ pub(super) struct Args {
     #[arg(long, env = "CSI_DOCTOR_REPORTS_PER_MINUTE", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) reports_per_minute: u32,
 
+    /// Whether gRPC clients may ask which services and messages there are
+    #[arg(long, env = "CSI_DOCTOR_GRPC_REFLECTION")]
+    pub(super) grpc_reflection: bool,
+
     /// Where metrics and probes are served over plain HTTP, as ":9471"; nowhere when left out
     #[arg(long, env = "CSI_DOCTOR_HTTP_ENDPOINT", value_parser = plain::endpoint)]
     pub(super) http_endpoint: Option<SocketAddr>,

@@ -51,6 +51,7 @@ use crate::grpc::MESSAGE_LIMIT;
 use crate::kubernetes::events::Events;
 use crate::model::view::View;
 use crate::program;
+use crate::proto::DESCRIPTORS;
 use crate::proto::v1::findings_server::FindingsServer;
 use crate::proto::v1::intake_server::IntakeServer;
 use crate::runtime::plain::{Pulse, Told};
@@ -107,6 +108,8 @@ pub struct Config {
     pub reports_a_minute: u32,
     /// A view is made at most so often.
     pub publish_every: Duration,
+    /// Whether clients may ask which services and messages there are.
+    pub reflection: bool,
 }
 
 impl Default for Config {
@@ -118,6 +121,7 @@ impl Default for Config {
             forget_after: Duration::from_hours(24),
             reports_a_minute: 600,
             publish_every: Duration::from_millis(250),
+            reflection: false,
         }
     }
 }
@@ -169,6 +173,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         silent_after: args.silent_after,
         forget_after: args.forget_after,
         reports_a_minute: args.reports_per_minute,
+        reflection: args.grpc_reflection,
         ..Config::default()
     };
     serve(edges, config, shutdown).await
@@ -228,6 +233,11 @@ pub async fn serve(
         .add_service(Watched::new(intake, accept.counts().clone()))
         .add_service(findings)
         .add_service(health);
+    let routes = if config.reflection {
+        reflect(routes)?
+    } else {
+        routes
+    };
     let server = Server::builder()
         .accept_http1(true)
         .timeout(REQUEST_DEADLINE)
@@ -265,6 +275,20 @@ pub async fn serve(
     }
     tracing::info!("the collector has ended");
     Ok(())
+}
+
+/// With the service that tells of all services, in both versions that clients ask for.
+fn reflect(routes: Routes) -> anyhow::Result<Routes> {
+    let builder = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let newest = builder().build_v1().context("describing the services")?;
+    let before = builder()
+        .build_v1alpha()
+        .context("describing the services")?;
+    Ok(routes.add_service(newest).add_service(before))
 }
 
 /// For ever: the plain port, if there is one.
