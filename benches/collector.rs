@@ -12,6 +12,8 @@
     reason = "a benchmark prints roundly, and ends where a step fails"
 )]
 
+use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -22,10 +24,12 @@ use std::time::{Duration, Instant};
 
 use csi_doctor::collector::{Config, serve};
 use csi_doctor::grpc::MESSAGE_LIMIT;
+use csi_doctor::model::mount::Mount;
 use csi_doctor::model::names::VolumeHandle;
 use csi_doctor::model::observed::Observed;
 use csi_doctor::model::sample;
 use csi_doctor::model::scan::{Origin, Scan};
+use csi_doctor::model::volume::Volume;
 use csi_doctor::proto::v1::ReportResponse;
 use csi_doctor::proto::v1::intake_server::{Intake, IntakeServer};
 use csi_doctor::proto::{ReportRequest, v1};
@@ -204,21 +208,86 @@ impl Drop for Process {
     }
 }
 
+/// So many digits that nobody could guess, as identifiers have.
+fn digits(node: usize, index: usize, what: &str, count: usize) -> String {
+    let mut text = String::new();
+    for part in 0.. {
+        let mut hasher = DefaultHasher::new();
+        (node, index, what, part).hash(&mut hasher);
+        write!(text, "{:016x}", hasher.finish()).unwrap();
+        if text.len() >= count {
+            break;
+        }
+    }
+    text.truncate(count);
+    text
+}
+
+fn uid(node: usize, index: usize, what: &str) -> String {
+    let digits = digits(node, index, what, 32);
+    [0..8, 8..12, 12..16, 16..20, 20..32]
+        .map(|part| &digits[part])
+        .join("-")
+}
+
+/// A volume of a node, with names as long and as strange as those of a cluster.
+fn volume(one: &Volume, node: usize, index: usize) -> Volume {
+    let mut volume = one.clone();
+    let claim_uid = uid(node, index, "claim");
+    let pod_uid = uid(node, index, "pod");
+    let name = format!("pvc-{claim_uid}");
+    let handle = format!("vol-{}", digits(node, index, "handle", 17));
+    let staging = format!(
+        "/var/lib/kubelet/plugins/kubernetes.io/csi/disk.example.com/{}/globalmount",
+        digits(node, index, "staging", 64)
+    );
+    let target = format!("/var/lib/kubelet/pods/{pod_uid}/volumes/kubernetes.io~csi/{name}/mount");
+    let mount = |mount: &mut Observed<Option<Mount>>, target: &str| {
+        if let Observed::Known(Some(mount)) = mount {
+            mount.target = target.into();
+            mount.source = format!("/dev/nvme{index}n1");
+            mount.device.minor = u32::try_from(index).unwrap();
+        }
+    };
+    volume.spec_name.clone_from(&name);
+    volume.handle = Observed::Known(VolumeHandle(handle.clone()));
+    if let Some(claim) = &mut volume.claim {
+        claim.claim.name = format!("data-orders-{node}-{index}");
+        claim.claim.uid = claim_uid.as_str().into();
+        claim.volume = Some(name.as_str().into());
+    }
+    if let Observed::Known(Some(persistent)) = &mut volume.persistent {
+        persistent.name = name.as_str().into();
+        persistent.uid = uid(node, index, "volume").as_str().into();
+        persistent.claim = volume.claim.as_ref().map(|claim| claim.claim.clone());
+        persistent.csi.as_mut().unwrap().handle = VolumeHandle(handle);
+    }
+    if let Observed::Known(Some(attachment)) = &mut volume.attachment {
+        attachment.name = format!("csi-{}", digits(node, index, "attachment", 64))
+            .as_str()
+            .into();
+        attachment.volume = Some(name.as_str().into());
+        attachment.node = format!("node-{node}").as_str().into();
+    }
+    mount(&mut volume.staged, &staging);
+    volume.staging = Some(staging.as_str().into());
+    let published = &mut volume.published[0];
+    published.pod.name = format!("orders-{node}-{index}");
+    published.pod.uid = pod_uid.as_str().into();
+    mount(&mut published.mount, &target);
+    published.target = target.as_str().into();
+    if let Observed::Known(usage) = &mut published.usage {
+        usage.used_bytes += 7_654_321 * index as u64;
+    }
+    volume
+}
+
 /// A scan of a node with so many volumes, all well.
 fn scan(node: usize, sequence: u64) -> Scan {
     let mut facts = sample::node();
     facts.node = format!("node-{node}").as_str().into();
     let one = facts.volumes.items.remove(0);
-    let volumes = (0..VOLUMES).map(|index| {
-        let mut volume = one.clone();
-        volume.spec_name = format!("pvc-{node}-{index}");
-        volume.handle = Observed::Known(VolumeHandle(format!("vol-{node}-{index}")));
-        if let Some(claim) = &mut volume.claim {
-            claim.claim.name = format!("data-{node}-{index}");
-            claim.claim.uid = format!("uid-{node}-{index}").as_str().into();
-        }
-        volume
-    });
+    let volumes = (0..VOLUMES).map(|index| volume(&one, node, index));
     facts.volumes.items = volumes.collect();
     Scan {
         origin: Origin {

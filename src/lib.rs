@@ -13,7 +13,8 @@
 //!         rules  stages  history  fold                      (1b: never each other, pure)
 //!                  │
 //!                  ▼
-//!         causes cleanup expansion join mounting render wire (1a: never each other, pure)
+//!         causes cleanup expansion health join mounting render wire
+//!                                                           (1a: never each other, pure)
 //!                  │
 //!                  ▼
 //!               model   proto                               (0)
@@ -25,6 +26,7 @@ pub mod proto;
 pub mod causes;
 pub mod cleanup;
 pub mod expansion;
+pub mod health;
 pub mod join;
 pub mod mounting;
 pub mod render;

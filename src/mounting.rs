@@ -22,6 +22,9 @@ pub enum Wait<'a> {
     No,
     /// It does, and this was said of why.
     Told(&'a Event),
+    /// It does, since its node has as many volumes of the driver attached as it allows; with the
+    /// driver's words, where it refused.
+    Full(Option<&'a str>),
     /// It does, and nobody says why.
     Silent,
     /// It cannot be said.
@@ -29,7 +32,7 @@ pub enum Wait<'a> {
 }
 
 /// Whether a pod waits for a volume.
-pub fn wait<'a>(volume: &Volume, published: &'a Published) -> Wait<'a> {
+pub fn wait<'a>(volume: &'a Volume, published: &'a Published, driver: Option<&Driver>) -> Wait<'a> {
     match &published.state {
         Observed::Known(PodState::Starting) => {}
         Observed::Known(_) => return Wait::No,
@@ -43,6 +46,9 @@ pub fn wait<'a>(volume: &Volume, published: &'a Published) -> Wait<'a> {
         }
         Observed::Known(None) => {}
         Observed::Unknown(gap) => return Wait::Unknown(gap),
+    }
+    if let Some(full) = full(volume, driver) {
+        return full;
     }
     // An expansion that fails at the mount is the expansion's story.
     if published
@@ -79,6 +85,24 @@ pub fn failure(events: &Listing<Event>) -> Result<Option<&Event>, &Gap> {
 /// A message that all volumes of a pod together took too long: the specific ones say why.
 fn is_mere_time_out(message: &str) -> bool {
     message.contains(ALL_VOLUMES) && message.trim_end().ends_with(TIMED_OUT)
+}
+
+/// Whether a volume is not attached because the node has no room for it.
+fn full<'a>(volume: &'a Volume, driver: Option<&Driver>) -> Option<Wait<'a>> {
+    let attachment = volume.attachment.known()?.as_ref()?;
+    if attachment.attached {
+        return None;
+    }
+    // CSI specification, ControllerPublishVolume: the code for a node with the maximum of volumes.
+    let refused = attachment.error.as_deref();
+    let refused = refused.filter(|error| error.contains("code = ResourceExhausted"));
+    let driver = driver?;
+    let allowed = driver
+        .csi_node
+        .known()
+        .and_then(|listed| listed.as_ref()?.allocatable);
+    let reached = allowed.is_some_and(|allowed| driver.attached >= allowed);
+    (refused.is_some() || reached).then_some(Wait::Full(refused))
 }
 
 /// Whether a driver mounts a volume for the node before it mounts it for a pod, where it says so.

@@ -25,6 +25,7 @@ use crate::agent::scan::{Scanner, Settings};
 use crate::fold;
 use crate::grpc::client::{Collector, Reporter};
 use crate::history::{History, Statement};
+use crate::model::brief::Brief;
 use crate::model::facts::NodeFacts;
 use crate::model::observed::Why;
 use crate::model::scan::Scan;
@@ -169,7 +170,7 @@ async fn scan_once(args: &ScanArgs) -> anyhow::Result<ExitCode> {
     let scan = scanner.scan(Duration::from_secs(30)).await;
     let facts = render::facts::facts(&scan.facts);
     let blind = saw_nothing(&scan.facts);
-    let view = view_of(scan);
+    let view = view_of(&scan);
     let text = match args.output {
         Output::Table => {
             let mut text = render::status::status(view.at, &view.summary());
@@ -202,15 +203,18 @@ fn saw_nothing(facts: &NodeFacts) -> bool {
 }
 
 /// What one scan alone shows: the same life and the same folding as in the collector, begun anew.
-fn view_of(scan: Scan) -> View {
+fn view_of(scan: &Scan) -> View {
     let now = Timestamp::now();
     let mut history = History::default();
-    history.apply(&Statement::from(&scan), now, 1.0);
+    history.apply(&Statement::from(scan), now, 1.0);
+    let mut brief = Brief::of(scan);
+    brief.judge(scan, history.findings(), &[]);
     let node = NodeView {
         name: scan.facts.node.clone(),
         heard: now,
         silent: false,
-        scan: Arc::new(scan),
+        brief: Arc::new(brief),
+        packed: Arc::default(),
     };
     fold::fold(now, &[node], &Arc::default(), history.findings())
 }

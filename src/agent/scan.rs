@@ -15,6 +15,7 @@ use crate::agent::objects::{self, Source};
 use crate::csi::plugins::Plugins;
 use crate::join;
 use crate::model::facts::{NodeFacts, Thresholds};
+use crate::model::health::HealthEntry;
 use crate::model::mount::Mount;
 use crate::model::names::{DriverName, HostPath, NodeName, Uid, VolumeHandle};
 use crate::model::objects::{Objects, PodState, VolumeMode};
@@ -288,8 +289,13 @@ impl Scanner {
         let with_files = volumes
             .iter()
             .filter(|volume| volume.mode == VolumeMode::Filesystem);
-        let places = with_files.flat_map(mounted).map(|mount| Place {
-            target: mount.target.clone(),
+        let touched: BTreeMap<&HostPath, &Mount> = with_files
+            .flat_map(|volume| {
+                mounted(volume).map(|mount| (join::touched_at(volume, mount), mount))
+            })
+            .collect();
+        let places = touched.into_iter().map(|(target, mount)| Place {
+            target: target.clone(),
             device: mount.device,
             fs_type: mount.fs_type.clone(),
         });
@@ -305,7 +311,7 @@ impl Scanner {
             let filesystems = prober.look(now, places, &looked.suspects);
             (kernel, looked, filesystems)
         });
-        let (probed, stats) = tokio::join!(probing, self.ask_drivers(facts));
+        let (probed, told) = tokio::join!(probing, self.ask_drivers(facts));
         let Ok((kernel, looked, filesystems)) = probed else {
             // It panicked: what it would have answered stays unknown, and it is made anew.
             self.kernel = Some(Kernel::new(self.host_root.clone(), self.patience));
@@ -316,62 +322,80 @@ impl Scanner {
             filesystems,
             devices: looked.sizes,
             states: looked.states,
-            stats,
+            stats: told.stats,
+            health: told.health,
         };
         (answers, looked.errors_rose)
     }
 
-    async fn ask_drivers(
-        &self,
-        facts: &NodeFacts,
-    ) -> BTreeMap<(DriverName, VolumeHandle), Observed<DriverStats>> {
+    async fn ask_drivers(&self, facts: &NodeFacts) -> Told {
         let asked = facts.volumes.items.iter().filter_map(|volume| {
             let handle = volume.handle.known()?.clone();
             let key = (volume.driver.clone(), handle);
             Some(async move {
-                let stats = self.stats(facts, volume, &key.1).await;
-                (key, stats)
+                let (stats, health) = self.told(facts, volume, &key.1).await;
+                (key, stats, health)
             })
         });
-        join_all(asked).await.into_iter().collect()
+        let mut told = Told::default();
+        for (key, stats, health) in join_all(asked).await {
+            told.stats.insert(key.clone(), stats);
+            told.health.insert(key, health);
+        }
+        told
     }
 
-    async fn stats(
+    /// What a volume's driver says of it: its usage, and its health where it has a call for that.
+    async fn told(
         &self,
         facts: &NodeFacts,
         volume: &Volume,
         handle: &VolumeHandle,
-    ) -> Observed<DriverStats> {
-        let driver = facts
-            .drivers
-            .items
-            .iter()
-            .find(|driver| driver.name == volume.driver);
+    ) -> (Observed<DriverStats>, Observed<Vec<HealthEntry>>) {
+        let both = |gap: Gap| (Observed::Unknown(gap.clone()), Observed::Unknown(gap));
+        let mut drivers = facts.drivers.items.iter();
+        let driver = drivers.find(|driver| driver.name == volume.driver);
         let (Some(driver), Some(mount)) = (driver, mounted(volume).next()) else {
-            return Observed::Unknown(Gap::new(
-                Why::NotFound,
-                format!("volume {handle} is mounted in no pod"),
-            ));
+            let what = format!("volume {handle} is mounted in no pod");
+            return both(Gap::new(Why::NotFound, what));
         };
-        match (&driver.socket, &driver.plugin) {
-            (Some(socket), Observed::Known(plugin))
-                if plugin.can("GET_VOLUME_STATS") == Some(true) =>
-            {
-                let path = join::asked_at(volume.mode, &mount.target);
-                // The kubelet leaves it out for a device.
-                let staging = match volume.mode {
-                    VolumeMode::Filesystem => volume.staging.as_ref(),
-                    VolumeMode::Block => None,
-                };
-                self.plugins.stats(socket, handle, &path, staging).await
+        let (socket, plugin) = match (&driver.socket, &driver.plugin) {
+            (Some(socket), Observed::Known(plugin)) => (socket, plugin),
+            (_, Observed::Unknown(gap)) => return both(gap.clone()),
+            (None, Observed::Known(_)) => {
+                let what = format!("driver {} has no socket", driver.name);
+                return both(Gap::new(Why::NotFound, what));
             }
-            (_, Observed::Known(_)) => Observed::Unknown(Gap::new(
-                Why::Unsupported,
-                format!("driver {} does not tell usage", driver.name),
-            )),
-            (_, Observed::Unknown(gap)) => Observed::Unknown(gap.clone()),
-        }
+        };
+        let lacks = |what: &str| {
+            let what = format!("driver {} does not {what}", driver.name);
+            Gap::new(Why::Unsupported, what)
+        };
+        let path = join::asked_at(volume.mode, &mount.target);
+        // The kubelet leaves it out for a device.
+        let staging = match volume.mode {
+            VolumeMode::Filesystem => volume.staging.as_ref(),
+            VolumeMode::Block => None,
+        };
+        let stats = if plugin.can("GET_VOLUME_STATS") == Some(true) {
+            self.plugins.stats(socket, handle, &path, staging).await
+        } else {
+            Observed::Unknown(lacks("tell usage"))
+        };
+        let health = if plugin.can("GET_VOLUME_HEALTH") == Some(true) {
+            self.plugins.health(socket, handle, &path, staging).await
+        } else {
+            Observed::Unknown(lacks("have NodeGetVolumeHealth"))
+        };
+        (stats, health)
     }
+}
+
+/// What drivers say of volumes.
+#[derive(Default)]
+struct Told {
+    stats: BTreeMap<(DriverName, VolumeHandle), Observed<DriverStats>>,
+    health: BTreeMap<(DriverName, VolumeHandle), Observed<Vec<HealthEntry>>>,
 }
 
 /// The mounts of a volume in pods that may be touched: a look must not be why an unmount finds it busy.

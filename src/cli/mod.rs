@@ -16,7 +16,7 @@ use crate::cli::args::{
     OutputArgs, ScopeArgs,
 };
 use crate::grpc::client::{Collector, FindingFilter, Listed, Reader, VolumeFilter};
-use crate::model::view::Story;
+use crate::model::view::{NodeVolume, Story};
 use crate::program;
 use crate::render;
 
@@ -119,8 +119,11 @@ async fn get(mut reader: Reader, args: &GetArgs, fail_on: FailOn) -> anyhow::Res
             (text, found(&stories, fail_on))
         }
         Kind::Volumes => {
-            let Listed { at, items: volumes } =
-                reader.volumes(&volumes_in(&args.scope, None)).await?;
+            let Listed {
+                at,
+                items: mut volumes,
+            } = reader.volumes(&volumes_in(&args.scope, None)).await?;
+            volumes.sort_by(|one, other| by_name(one).cmp(&by_name(other)));
             let stories = reader.findings(&findings_in(&args.scope)).await?.items;
             let text = if json {
                 render::json::volumes(at, &volumes)
@@ -141,6 +144,16 @@ async fn get(mut reader: Reader, args: &GetArgs, fail_on: FailOn) -> anyhow::Res
         }
     };
     Ok(Answer::new(text, found))
+}
+
+/// The order of volumes: the collector tells them node by node.
+fn by_name(one: &NodeVolume) -> impl Ord + '_ {
+    let volume = &one.volume;
+    (
+        volume.namespaces().next(),
+        volume.names().next(),
+        one.node.as_str(),
+    )
 }
 
 async fn describe(

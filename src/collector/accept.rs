@@ -10,11 +10,13 @@ use prost::bytes::Bytes;
 use tokio::sync::{Notify, watch};
 
 use crate::collector::metrics::Counts;
+use crate::collector::packed;
 use crate::collector::source::{Moment, News, Source, contested, contradiction};
 use crate::collector::tell;
 use crate::fold::fold;
 use crate::grpc::Refusal;
 use crate::history::{Change, Statement};
+use crate::model::brief::Brief;
 use crate::model::facts::ClusterFacts;
 use crate::model::names::NodeName;
 use crate::model::observed::Listing;
@@ -93,28 +95,28 @@ impl Accept {
     pub(super) fn new(settings: Settings, store: Store, kept: Kept) -> Self {
         let moment = Moment::now();
         let mut sources: BTreeMap<NodeName, Source> = BTreeMap::new();
-        for scan in kept.scans {
-            if let Some(source) = Source::from_scan(&scan, moment) {
-                sources.insert(scan.node.into(), source);
+        let mut cluster = Source::default();
+        for (name, findings) in kept.findings {
+            if name == CLUSTER {
+                cluster.remember(findings);
+            } else {
+                let source = sources.entry(NodeName(name)).or_default();
+                source.remember(findings);
             }
+        }
+        for scan in kept.scans {
+            let node = NodeName(scan.node.clone());
+            sources.entry(node).or_default().recall(&scan, moment);
         }
         for heard in kept.heard {
             let node = NodeName(heard.node.clone());
             sources.entry(node).or_default().was_heard(heard);
         }
-        let mut known = Known {
+        let known = Known {
             sources,
-            cluster: Source::default(),
+            cluster,
             view: Arc::default(),
         };
-        for (name, findings) in kept.findings {
-            if name == CLUSTER {
-                known.cluster.remember(findings);
-            } else {
-                let source = known.sources.entry(NodeName(name)).or_default();
-                source.remember(findings);
-            }
-        }
         Self {
             settings,
             store,
@@ -147,7 +149,9 @@ impl Accept {
         moment: Moment,
     ) -> Result<(), Refusal> {
         contradiction(&scan)?;
-        let step = self.apply(scan, bytes, moment)?;
+        let step = self.apply(&scan, packed::pack(&bytes), moment)?;
+        // Not kept while the store writes.
+        drop((scan, bytes));
         // A task of its own: when the peer gives up, what was begun is finished all the same.
         let own = Arc::clone(self);
         let finished = tokio::spawn(async move {
@@ -162,8 +166,14 @@ impl Accept {
     }
 
     /// The part under the lock: batches of a source are handed to the store in their order.
-    pub(super) fn apply(&self, scan: Scan, bytes: Bytes, moment: Moment) -> Result<Step, Refusal> {
+    pub(super) fn apply(
+        &self,
+        scan: &Scan,
+        packed: Arc<[u8]>,
+        moment: Moment,
+    ) -> Result<Step, Refusal> {
         let node = scan.facts.node.clone();
+        let mut brief = Brief::of(scan);
         let settings = &self.settings;
         let mut known = self.known();
         if !known.sources.contains_key(&node) && known.sources.len() >= MAX_NODES {
@@ -190,9 +200,13 @@ impl Accept {
             batch.scan = source.is_to_be_kept(moment.clock).then(|| KeptScan {
                 node: node.as_str().to_owned(),
                 received: moment.at,
-                bytes,
+                packed: Arc::clone(&packed),
             });
             batch.changes = take(source, scan, news, moment, settings.grace_scale);
+            if news == News::Contested {
+                brief.gaps.insert(contested(&node));
+            }
+            source.heard(scan, brief, packed, moment);
             batch.whole = source.whole_if_lost();
         }
         Ok(self.submit(batch))
@@ -358,20 +372,16 @@ impl Accept {
 /// What a scan changes. One of two agents that speak by turns makes everything uncertain.
 fn take(
     source: &mut Source,
-    mut scan: Scan,
+    scan: &Scan,
     news: News,
     moment: Moment,
     grace_scale: f64,
 ) -> Vec<Change> {
-    let changes = if news == News::Contested {
+    if news == News::Contested {
         let gap = contested(&scan.facts.node);
-        let changes = source.history.silent(moment.at, &gap.what);
-        scan.facts.gaps.push(gap);
-        changes
+        source.history.silent(moment.at, &gap.what)
     } else {
-        let statement = Statement::from(&scan);
+        let statement = Statement::from(scan);
         source.history.apply(&statement, moment.at, grace_scale)
-    };
-    source.heard(scan, moment);
-    changes
+    }
 }

@@ -11,13 +11,11 @@ use axum::routing::get;
 use serde::Deserialize;
 use tonic::{Code, Status};
 
-use crate::collector::asked::{self, StoryFilter, VolumeFilter, volume_at};
-use crate::collector::findings::not_told;
+use crate::collector::asked::{self, StoryFilter, VolumeFilter};
 use crate::collector::pages::{Pages, Place};
 use crate::grpc::Refusal;
 use crate::model::finding::Severity;
-use crate::model::view::{NodeView, NodeVolume, Story};
-use crate::model::volume::Volume;
+use crate::model::view::{NodeView, Story};
 use crate::render::json;
 
 /// Every path, as `docs/api.md` lists them.
@@ -176,9 +174,7 @@ async fn volumes(
         namespace: asked.namespace,
         name: asked.name,
     };
-    let list = pages.volumes(&place.view, &filter);
-    let to = |at: &(usize, usize)| (owned(volume_at(&place.view, *at)), 0);
-    let (page, next) = pages.page(&place, &list, ANY_SIZE, to);
+    let (page, next) = pages.volumes(&place, &filter, ANY_SIZE, |one| (one.clone(), 0));
     Ok(answer(json::volumes_page(place.view.at, &page, &next)))
 }
 
@@ -193,14 +189,9 @@ async fn volume(
         namespace: asked.namespace,
         name,
     };
-    let places = asked::volumes(&view, &filter);
-    let found: Vec<(&NodeView, &Volume)> = places.iter().map(|at| volume_at(&view, *at)).collect();
-    if found.is_empty() {
-        return Err(not_told(&filter.name).into());
-    }
-    let about = asked::about(&view, &found).into_iter();
+    let volumes = asked::named(&view, &filter)?;
+    let about = asked::about(&view, &volumes).into_iter();
     let stories: Vec<Story> = about.cloned().collect();
-    let volumes: Vec<NodeVolume> = found.into_iter().map(owned).collect();
     Ok(answer(json::volume(view.at, &volumes, &stories)))
 }
 
@@ -226,15 +217,6 @@ async fn drivers(
         ((node.name.clone(), (*driver).clone()), 0)
     });
     Ok(answer(json::drivers_page(place.view.at, &page, &next)))
-}
-
-fn owned((node, volume): (&NodeView, &Volume)) -> NodeVolume {
-    NodeVolume {
-        node: node.name.clone(),
-        observed_at: node.scan.facts.observed_at,
-        silent: node.silent,
-        volume: volume.clone(),
-    }
 }
 
 /// A gRPC client must be told in its own words, or it takes the answer for a broken message.

@@ -1,9 +1,10 @@
 //! What of a view is asked for, and in which order: the same for gRPC and JSON.
 
+use crate::collector::packed;
+use crate::grpc::Refusal;
 use crate::model::driver::Driver;
 use crate::model::finding::{Object, Severity};
-use crate::model::names::VolumeHandle;
-use crate::model::view::{NodeView, Story, View};
+use crate::model::view::{NodeView, NodeVolume, Story, View};
 use crate::model::volume::Volume;
 
 /// Which stories are asked for; empty for all.
@@ -42,8 +43,8 @@ pub(super) struct VolumeFilter {
 
 impl VolumeFilter {
     fn takes(&self, volume: &Volume) -> bool {
-        (self.namespace.is_empty() || namespaces(volume).any(|one| one == self.namespace))
-            && (self.name.is_empty() || names(volume).any(|one| one == self.name))
+        (self.namespace.is_empty() || volume.namespaces().any(|one| one == self.namespace))
+            && (self.name.is_empty() || volume.names().any(|one| one == self.name))
     }
 }
 
@@ -53,37 +54,69 @@ pub(super) fn stories<'a>(view: &'a View, filter: &StoryFilter) -> Vec<&'a Story
     stories.filter(|story| filter.takes(story)).collect()
 }
 
-/// Where the volumes that are asked for stand in the view, by namespace, name and node.
-pub(super) fn volumes(view: &View, filter: &VolumeFilter) -> Vec<(usize, usize)> {
-    let mut list = Vec::new();
-    for (at_node, node) in view.nodes.iter().enumerate() {
-        for (at, volume) in node.scan.facts.volumes.items.iter().enumerate() {
-            if filter.takes(volume) {
-                list.push((at_node, at));
-            }
-        }
-    }
-    list.sort_by_key(|place| {
-        let (node, volume) = volume_at(view, *place);
-        (
-            namespaces(volume).next(),
-            names(volume).next(),
-            node.name.as_str(),
-        )
-    });
-    list
+/// Where a volume stands in a view: the node, and the volume's position in its scan.
+pub(super) type Spot = (u32, u32);
+
+/// Where the volumes stand that may be asked for, node by node; found without unpacking any.
+pub(super) fn spots(view: &View, filter: &VolumeFilter) -> Vec<Spot> {
+    let nodes = (0..).zip(&view.nodes);
+    let of = |(at, node): (u32, &NodeView)| {
+        let positions = node.brief.named(&filter.namespace, &filter.name);
+        positions.into_iter().map(move |position| (at, position))
+    };
+    nodes.flat_map(of).collect()
 }
 
-/// The volume at such a place.
-pub(super) fn volume_at(view: &View, (node, volume): (usize, usize)) -> (&NodeView, &Volume) {
-    let node = &view.nodes[node];
-    (node, &node.scan.facts.volumes.items[volume])
+/// The volumes at these spots, as far as they are asked for; each node is unpacked once.
+pub(super) fn volumes(
+    view: &View,
+    filter: &VolumeFilter,
+    spots: &[Spot],
+) -> Vec<(Spot, NodeVolume)> {
+    let by_node = spots.chunk_by(|one, other| one.0 == other.0);
+    let of = |spots: &[Spot]| {
+        let at = spots[0].0;
+        let node = &view.nodes[at as usize];
+        let positions: Vec<u32> = spots.iter().map(|spot| spot.1).collect();
+        let mut volumes = packed::volumes(node, &positions);
+        volumes.retain(|(_, volume)| filter.takes(volume));
+        volumes.into_iter().map(move |(position, volume)| {
+            let volume = NodeVolume {
+                node: node.name.clone(),
+                observed_at: node.brief.observed_at,
+                silent: node.silent,
+                volume,
+            };
+            ((at, position), volume)
+        })
+    };
+    by_node.flat_map(of).collect()
+}
+
+/// The volumes that go by the name that is asked for, wherever they are.
+pub(super) fn named(view: &View, filter: &VolumeFilter) -> Result<Vec<NodeVolume>, Refusal> {
+    let spots = if filter.name.is_empty() {
+        Vec::new()
+    } else {
+        spots(view, filter)
+    };
+    let volumes: Vec<NodeVolume> = volumes(view, filter, &spots)
+        .into_iter()
+        .map(|(_, volume)| volume)
+        .collect();
+    if volumes.is_empty() {
+        return Err(Refusal::NotFound(format!(
+            "no node has told of a volume, claim or handle named {:?}",
+            filter.name
+        )));
+    }
+    Ok(volumes)
 }
 
 /// The drivers of this name, or all, by node and name.
 pub(super) fn drivers<'a>(view: &'a View, name: &str) -> Vec<(&'a NodeView, &'a Driver)> {
     let of = |node: &'a NodeView| {
-        let drivers = &node.scan.facts.drivers.items;
+        let drivers = &node.brief.drivers;
         drivers.iter().map(move |driver| (node, driver))
     };
     let all = view.nodes.iter().flat_map(of);
@@ -92,37 +125,17 @@ pub(super) fn drivers<'a>(view: &'a View, name: &str) -> Vec<(&'a NodeView, &'a 
 }
 
 /// The stories about these volumes.
-pub(super) fn about<'a>(view: &'a View, volumes: &[(&NodeView, &Volume)]) -> Vec<&'a Story> {
+pub(super) fn about<'a>(view: &'a View, volumes: &[NodeVolume]) -> Vec<&'a Story> {
     let is_about = |story: &&Story| {
         let subjects = std::iter::once(&story.finding)
             .chain(&story.explains)
             .map(|finding| &finding.key.subject);
         subjects.into_iter().any(|subject| {
-            volumes.iter().any(|(node, volume)| {
-                volume.is_known_by(&subject.object)
-                    && subject.node.as_ref().is_none_or(|at| *at == node.name)
+            volumes.iter().any(|one| {
+                one.volume.is_known_by(&subject.object)
+                    && subject.node.as_ref().is_none_or(|at| *at == one.node)
             })
         })
     };
     view.stories.iter().filter(is_about).collect()
-}
-
-/// The namespaces of its claim, else of its pods.
-fn namespaces(volume: &Volume) -> impl Iterator<Item = &str> {
-    let claim = volume.claim.as_ref().map(|claim| &claim.claim.namespace);
-    let pods = volume.published.iter().map(|one| &one.pod.namespace);
-    let pods = pods.filter(move |_| claim.is_none());
-    claim.into_iter().chain(pods).map(String::as_str)
-}
-
-/// The names that it goes by: claim, persistent volume, directory, handle.
-fn names(volume: &Volume) -> impl Iterator<Item = &str> {
-    let claim = volume.claim.as_ref().map(|claim| claim.claim.name.as_str());
-    let persistent = volume.persistent.known().and_then(Option::as_ref);
-    let handle = volume.handle.known().map(VolumeHandle::as_str);
-    claim
-        .into_iter()
-        .chain(persistent.map(|persistent| persistent.name.as_str()))
-        .chain([volume.spec_name.as_str()])
-        .chain(handle)
 }

@@ -6,12 +6,10 @@ use futures::stream::BoxStream;
 use prost::Message;
 use tonic::{Request, Response, Status};
 
-use crate::collector::asked::{self, StoryFilter, VolumeFilter, volume_at};
+use crate::collector::asked::{self, StoryFilter, VolumeFilter};
 use crate::collector::pages::Pages;
 use crate::collector::watches::Watches;
-use crate::grpc::Refusal;
 use crate::model::view::{NodeView, Story};
-use crate::model::volume::Volume;
 use crate::proto::v1;
 use crate::proto::v1::findings_server::Findings;
 use crate::wire;
@@ -101,12 +99,9 @@ impl Findings for FindingsService {
             namespace: asked.namespace,
             name: asked.name,
         };
-        let list = self.pages.volumes(&place.view, &filter);
-        let to = |at: &(usize, usize)| {
-            let (node, volume) = volume_at(&place.view, *at);
-            sized(v1::NodeVolume::of(node, volume))
-        };
-        let (volumes, next_page_token) = self.pages.page(&place, &list, PAGE_BYTES, to);
+        let (volumes, next_page_token) = self.pages.volumes(&place, &filter, PAGE_BYTES, |one| {
+            sized(v1::NodeVolume::from(one))
+        });
         Ok(Response::new(v1::ListVolumesResponse {
             at_ns: wire::at_ns(place.view.at),
             volumes,
@@ -124,23 +119,11 @@ impl Findings for FindingsService {
             namespace: asked.namespace,
             name: asked.name,
         };
-        let places = if filter.name.is_empty() {
-            Vec::new()
-        } else {
-            asked::volumes(&view, &filter)
-        };
-        let volumes: Vec<(&NodeView, &Volume)> =
-            places.iter().map(|at| volume_at(&view, *at)).collect();
-        if volumes.is_empty() {
-            return Err(not_told(&filter.name).into());
-        }
+        let volumes = asked::named(&view, &filter)?;
         let stories = asked::about(&view, &volumes);
         Ok(Response::new(v1::GetVolumeResponse {
             at_ns: wire::at_ns(view.at),
-            volumes: volumes
-                .iter()
-                .map(|(node, volume)| v1::NodeVolume::of(node, volume))
-                .collect(),
+            volumes: volumes.iter().map(Into::into).collect(),
             stories: stories.into_iter().map(Into::into).collect(),
         }))
     }
@@ -179,11 +162,4 @@ impl Findings for FindingsService {
             next_page_token,
         }))
     }
-}
-
-/// Nobody has told of such a volume.
-pub(super) fn not_told(name: &str) -> Refusal {
-    Refusal::NotFound(format!(
-        "no node has told of a volume, claim or handle named {name:?}"
-    ))
 }

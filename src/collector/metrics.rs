@@ -205,15 +205,12 @@ fn nodes(view: &View) -> BTreeMap<Labels<1>, usize> {
 
 fn volumes(view: &View) -> BTreeMap<Labels<1>, usize> {
     let mut counted: BTreeMap<&str, usize> = BTreeMap::new();
-    let all = view
-        .nodes
-        .iter()
-        .flat_map(|node| &node.scan.facts.volumes.items);
-    for volume in all {
-        let name = volume.driver.as_str();
+    let all = view.nodes.iter().flat_map(|node| &node.brief.served);
+    for (driver, volumes) in all {
+        let name = driver.as_str();
         let is_told = counted.contains_key(name) || counted.len() < MAX_DRIVERS;
         let name = if is_told { name } else { OTHER };
-        *counted.entry(name).or_default() += 1;
+        *counted.entry(name).or_default() += volumes;
     }
     let labelled = |(name, count): (&str, usize)| ([("driver", name.to_owned())], count);
     counted.into_iter().map(labelled).collect()
@@ -243,7 +240,7 @@ fn gaps(view: &View) -> BTreeMap<Labels<1>, usize> {
     nodes
         .map(|node| {
             let label = [("node", node.name.as_str().to_owned())];
-            (label, node.status().gaps.len())
+            (label, node.brief.gaps.len())
         })
         .collect()
 }

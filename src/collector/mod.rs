@@ -10,6 +10,7 @@ mod findings;
 mod intake;
 mod metrics;
 pub mod objects;
+mod packed;
 mod pages;
 mod refused;
 #[cfg(test)]

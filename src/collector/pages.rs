@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::collector::asked::{self, VolumeFilter};
+use crate::collector::asked::{self, Spot, VolumeFilter};
 use crate::grpc::Refusal;
-use crate::model::view::View;
+use crate::model::view::{NodeVolume, View};
 use crate::wire;
 
 /// The most entries of a page.
@@ -20,15 +20,15 @@ const PAGED_VIEWS: usize = 4;
 pub(super) struct Pages {
     views: watch::Receiver<Arc<View>>,
     paged: Mutex<VecDeque<Arc<View>>>,
-    /// Volumes in their order are the one list that takes work to make.
-    ordered: Mutex<VecDeque<Ordered>>,
+    /// Where volumes stand is the one list that takes work to make.
+    found: Mutex<VecDeque<Found>>,
 }
 
 #[derive(Clone)]
-struct Ordered {
+struct Found {
     view: Arc<View>,
     filter: VolumeFilter,
-    places: Arc<Vec<(usize, usize)>>,
+    spots: Arc<[Spot]>,
 }
 
 /// Where a page begins, and in which view.
@@ -43,7 +43,7 @@ impl Pages {
         Self {
             views,
             paged: Mutex::default(),
-            ordered: Mutex::default(),
+            found: Mutex::default(),
         }
     }
 
@@ -87,23 +87,41 @@ impl Pages {
         most_bytes: usize,
         to: impl Fn(&T) -> (P, usize),
     ) -> (Vec<P>, String) {
-        let mut bytes = 0;
-        let mut page = Vec::new();
-        for item in list.iter().skip(place.offset).take(place.size) {
-            let (item, size) = to(item);
-            bytes += size;
-            if bytes > most_bytes && !page.is_empty() {
-                break;
-            }
-            page.push(item);
-        }
-        let next = place.offset.saturating_add(page.len());
-        let token = if next < list.len() {
-            self.token(&place.view, next)
+        let begin = place.offset.min(list.len());
+        let mine = &list[begin..list.len().min(begin + place.size)];
+        let page = fitting(mine, most_bytes, to);
+        let token = self.next(place, begin + page.len(), list.len());
+        (page, token)
+    }
+
+    /// The same of volumes, each node of the page unpacked once.
+    pub(super) fn volumes<P>(
+        &self,
+        place: &Place,
+        filter: &VolumeFilter,
+        most_bytes: usize,
+        to: impl Fn(&NodeVolume) -> (P, usize),
+    ) -> (Vec<P>, String) {
+        let spots = self.spots(&place.view, filter);
+        let begin = place.offset.min(spots.len());
+        let mine = &spots[begin..spots.len().min(begin + place.size)];
+        let volumes = asked::volumes(&place.view, filter, mine);
+        let page = fitting(&volumes, most_bytes, |(_, volume)| to(volume));
+        // The next page begins with the first that did not fit.
+        let left = volumes.get(page.len()).map(|(spot, _)| spot);
+        let passed = left.and_then(|left| mine.iter().position(|spot| spot == left));
+        let passed = passed.unwrap_or(mine.len());
+        let token = self.next(place, begin + passed, spots.len());
+        (page, token)
+    }
+
+    /// The token of the page that begins there; none when all has been told.
+    fn next(&self, place: &Place, begin: usize, all: usize) -> String {
+        if begin < all {
+            self.token(&place.view, begin)
         } else {
             String::new()
-        };
-        (page, token)
+        }
     }
 
     fn token(&self, view: &Arc<View>, offset: usize) -> String {
@@ -117,29 +135,40 @@ impl Pages {
         format!("{}.{offset}", wire::at_ns(view.at))
     }
 
-    /// The volumes that are asked for, in their order: made once for all pages of a list.
-    pub(super) fn volumes(
-        &self,
-        view: &Arc<View>,
-        filter: &VolumeFilter,
-    ) -> Arc<Vec<(usize, usize)>> {
-        let is_it = |one: &&Ordered| Arc::ptr_eq(&one.view, view) && one.filter == *filter;
-        let lock = || self.ordered.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Where the volumes stand that are asked for: found once for all pages of a list.
+    fn spots(&self, view: &Arc<View>, filter: &VolumeFilter) -> Arc<[Spot]> {
+        let is_it = |one: &&Found| Arc::ptr_eq(&one.view, view) && one.filter == *filter;
+        let lock = || self.found.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(one) = lock().iter().find(is_it) {
-            return Arc::clone(&one.places);
+            return Arc::clone(&one.spots);
         }
-        let places = Arc::new(asked::volumes(view, filter));
-        if places.len() > PAGE {
-            let mut ordered = lock();
-            if ordered.len() == PAGED_VIEWS {
-                ordered.pop_front();
+        let spots: Arc<[Spot]> = asked::spots(view, filter).into();
+        if spots.len() > PAGE {
+            let mut found = lock();
+            if found.len() == PAGED_VIEWS {
+                found.pop_front();
             }
-            ordered.push_back(Ordered {
+            found.push_back(Found {
                 view: Arc::clone(view),
                 filter: filter.clone(),
-                places: Arc::clone(&places),
+                spots: Arc::clone(&spots),
             });
         }
-        places
+        spots
     }
+}
+
+/// As many of these as fit into so many bytes, and one at least.
+fn fitting<T, P>(list: &[T], most_bytes: usize, to: impl Fn(&T) -> (P, usize)) -> Vec<P> {
+    let mut bytes = 0;
+    let mut page = Vec::new();
+    for item in list {
+        let (item, size) = to(item);
+        bytes += size;
+        if bytes > most_bytes && !page.is_empty() {
+            break;
+        }
+        page.push(item);
+    }
+    page
 }

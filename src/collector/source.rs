@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use crate::collector::packed;
 use crate::grpc::Refusal;
 use crate::history::History;
+use crate::model::brief::Brief;
 use crate::model::facts::HeardNode;
 use crate::model::finding::Finding;
 use crate::model::names::NodeName;
@@ -15,7 +17,6 @@ use crate::model::observed::{Gap, Why};
 use crate::model::scan::{Origin, Scan};
 use crate::model::view::NodeView;
 use crate::store::{Heard, KeptScan};
-use crate::wire;
 
 /// What an agent that does not say its interval is taken to have.
 const DEFAULT_INTERVAL: Duration = Duration::from_mins(1);
@@ -82,7 +83,14 @@ pub(super) struct Source {
     allowed_at: Instant,
     /// Lives of agents, the current one last.
     lives: Vec<Origin>,
-    scan: Option<Arc<Scan>>,
+    said: Option<Said>,
+}
+
+/// What was said last.
+#[derive(Debug)]
+struct Said {
+    brief: Arc<Brief>,
+    packed: Arc<[u8]>,
 }
 
 impl Default for Source {
@@ -99,26 +107,24 @@ impl Default for Source {
             allowance: f64::INFINITY,
             allowed_at: Instant::now(),
             lives: Vec::new(),
-            scan: None,
+            said: None,
         }
     }
 }
 
 impl Source {
-    /// As an earlier life of the collector knew it.
-    pub(super) fn from_scan(kept: &KeptScan, moment: Moment) -> Option<Self> {
+    /// As an earlier life of the collector knew it, whose findings are remembered.
+    pub(super) fn recall(&mut self, kept: &KeptScan, moment: Moment) {
         // It is a cache: one that is no longer read is not missed for long.
-        let scan = wire::decode_scan(&kept.bytes).ok()?;
-        let mut source = Self::default();
-        source.lives.push(scan.origin.clone());
-        source.heard(
-            scan,
-            Moment {
-                at: kept.received,
-                ..moment
-            },
-        );
-        Some(source)
+        let Some(scan) = packed::scan(&kept.packed) else {
+            return;
+        };
+        let moment = Moment {
+            at: kept.received,
+            ..moment
+        };
+        self.lives.push(scan.origin.clone());
+        self.heard(&scan, Brief::of(&scan), Arc::clone(&kept.packed), moment);
     }
 
     /// The last scan that an earlier life of the collector took, if not that of the store.
@@ -174,8 +180,14 @@ impl Source {
         }
     }
 
-    /// The scan is the latest word.
-    pub(super) fn heard(&mut self, scan: Scan, moment: Moment) {
+    /// The scan is the latest word, and its findings have been judged.
+    pub(super) fn heard(
+        &mut self,
+        scan: &Scan,
+        mut brief: Brief,
+        packed: Arc<[u8]>,
+        moment: Moment,
+    ) {
         self.interval = match scan.interval {
             Duration::ZERO => DEFAULT_INTERVAL,
             interval => interval.min(LONGEST_INTERVAL),
@@ -183,7 +195,11 @@ impl Source {
         self.heard_at = moment.clock;
         self.last_heard = Some(moment.at);
         self.silent = false;
-        self.scan = Some(Arc::new(scan));
+        let before = self.said.as_ref();
+        let before = before.map_or(&[][..], |said| &said.brief.judged);
+        brief.judge(scan, self.history.findings(), before);
+        let brief = Arc::new(brief);
+        self.said = Some(Said { brief, packed });
     }
 
     /// Whether it is time to keep a scan again; it is kept, if so.
@@ -215,13 +231,12 @@ impl Source {
 
     /// As the rules of the cluster see it.
     pub(super) fn as_heard(&self, name: &NodeName) -> HeardNode {
-        let volumes = |scan: &Arc<Scan>| scan.facts.volumes.items.len();
         HeardNode {
             name: name.clone(),
             heard: self.last_heard,
             interval: self.interval,
             silent: self.silent,
-            volumes: self.scan.as_ref().map_or(0, volumes),
+            volumes: self.said.as_ref().map_or(0, |said| said.brief.volumes),
         }
     }
 
@@ -239,11 +254,13 @@ impl Source {
 
     /// As readers see it; not at all before its first scan.
     pub(super) fn view(&self, name: &NodeName) -> Option<NodeView> {
+        let said = self.said.as_ref()?;
         Some(NodeView {
             name: name.clone(),
             heard: self.last_heard?,
             silent: self.silent,
-            scan: Arc::clone(self.scan.as_ref()?),
+            brief: Arc::clone(&said.brief),
+            packed: Arc::clone(&said.packed),
         })
     }
 }

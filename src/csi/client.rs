@@ -18,6 +18,8 @@ use crate::proto::csi::node_client::NodeClient;
 use crate::proto::csi::{
     GetPluginCapabilitiesRequest, GetPluginCapabilitiesResponse, GetPluginInfoRequest,
     GetPluginInfoResponse, NodeGetCapabilitiesRequest, NodeGetCapabilitiesResponse,
+    NodeGetInfoRequest, NodeGetInfoResponse, NodeGetStorageHealthRequest,
+    NodeGetStorageHealthResponse, NodeGetVolumeHealthRequest, NodeGetVolumeHealthResponse,
     NodeGetVolumeStatsRequest, NodeGetVolumeStatsResponse, ProbeRequest, ProbeResponse,
 };
 use crate::proto::registration::registration_client::RegistrationClient;
@@ -160,6 +162,42 @@ impl Client {
         };
         let call = format!("NodeGetVolumeStats for volume {volume}");
         self.ask(&call, client.node_get_volume_stats(request)).await
+    }
+
+    /// `Node.NodeGetInfo`.
+    pub async fn node_info(&self) -> Result<NodeGetInfoResponse, Error> {
+        let mut client = self.node();
+        self.ask("NodeGetInfo", client.node_get_info(NodeGetInfoRequest {}))
+            .await
+    }
+
+    /// `Node.NodeGetVolumeHealth`.
+    pub async fn volume_health(
+        &self,
+        volume: &VolumeHandle,
+        path: &HostPath,
+        staging: Option<&HostPath>,
+    ) -> Result<NodeGetVolumeHealthResponse, Error> {
+        let mut client = self.node();
+        let request = NodeGetVolumeHealthRequest {
+            volume_id: volume.0.clone(),
+            volume_publish_path: path.to_string(),
+            staging_target_path: staging.map(ToString::to_string).unwrap_or_default(),
+        };
+        let call = format!("NodeGetVolumeHealth for volume {volume}");
+        self.ask(&call, client.node_get_volume_health(request))
+            .await
+    }
+
+    /// `Node.NodeGetStorageHealth`; its secrets are never given.
+    pub async fn storage_health(&self) -> Result<NodeGetStorageHealthResponse, Error> {
+        let mut client = self.node();
+        let request = NodeGetStorageHealthRequest {};
+        self.ask(
+            "NodeGetStorageHealth",
+            client.node_get_storage_health(request),
+        )
+        .await
     }
 
     /// `Registration.GetInfo` of a registrar. (Never `NotifyRegistrationStatus`: that is the kubelet's verdict.)

@@ -1,37 +1,73 @@
 //! `csi.v1` to the model: the only place that does it.
 
-use crate::model::driver::Plugin;
+use crate::model::driver::{NodeInfo, Plugin};
+use crate::model::health::{HealthEntry, Illness};
 use crate::model::mount::Usage;
-use crate::model::observed::Observed;
 use crate::model::volume::{Condition, DriverStats};
 use crate::proto::csi::node_service_capability::{Type, rpc};
 use crate::proto::csi::plugin_capability::{Type as Offer, service, volume_expansion};
 use crate::proto::csi::volume_usage::Unit;
 use crate::proto::csi::{
-    GetPluginCapabilitiesResponse, GetPluginInfoResponse, NodeGetCapabilitiesResponse,
-    NodeGetVolumeStatsResponse, ProbeResponse, VolumeUsage,
+    GetPluginCapabilitiesResponse, NodeGetCapabilitiesResponse, NodeGetInfoResponse,
+    NodeGetStorageHealthResponse, NodeGetVolumeHealthResponse, NodeGetVolumeStatsResponse,
+    ProbeResponse, StorageHealthErrorType, VolumeHealthErrorType, VolumeUsage,
 };
 
 use super::text;
 
-/// What a plugin said of itself.
-pub fn plugin(
-    info: &GetPluginInfoResponse,
-    ready: Observed<ProbeResponse>,
-    capabilities: Observed<NodeGetCapabilitiesResponse>,
-    services: Observed<GetPluginCapabilitiesResponse>,
-) -> Plugin {
-    Plugin {
-        version: text::clean(&info.vendor_version),
-        // An absent answer means ready.
-        ready: ready.map(|probe| probe.ready.unwrap_or(true)),
-        capabilities: capabilities.map(|answer| node_capabilities(&answer)),
-        services: services.map(|answer| plugin_services(&answer)),
+/// `Probe`: an absent answer means ready, false means still initialising.
+pub fn ready(answer: &ProbeResponse) -> bool {
+    answer.ready.unwrap_or(true)
+}
+
+/// What a plugin calls the node.
+pub fn node_info(answer: &NodeGetInfoResponse) -> NodeInfo {
+    NodeInfo {
+        node_id: text::clean(&answer.node_id),
+        max_volumes: natural(answer.max_volumes_per_node),
     }
 }
 
+/// What is wrong with a volume.
+pub fn volume_health(answer: &NodeGetVolumeHealthResponse) -> Vec<HealthEntry> {
+    let entries = answer.volume_health.as_ref();
+    let entries = entries
+        .into_iter()
+        .flat_map(|health| &health.health_statuses);
+    let entries = entries.map(|entry| HealthEntry {
+        illness: match VolumeHealthErrorType::try_from(entry.status) {
+            Ok(VolumeHealthErrorType::Degraded) => Illness::Degraded,
+            Ok(VolumeHealthErrorType::Inaccessible) => Illness::Inaccessible,
+            Ok(VolumeHealthErrorType::DataLoss) => Illness::DataLoss,
+            // What the specification did not know then is its number.
+            Ok(VolumeHealthErrorType::UnknownVolumeHealthType) | Err(_) => {
+                Illness::Other(entry.status.to_string())
+            }
+        },
+        reason: text::clean(&entry.reason),
+        message: text::clean(&entry.message),
+    });
+    entries.collect()
+}
+
+/// What is wrong with the storage behind a plugin.
+pub fn storage_health(answer: &NodeGetStorageHealthResponse) -> Vec<HealthEntry> {
+    let entries = answer.backend_health.iter().map(|entry| HealthEntry {
+        illness: match StorageHealthErrorType::try_from(entry.status) {
+            Ok(StorageHealthErrorType::StorageDegraded) => Illness::Degraded,
+            Ok(StorageHealthErrorType::StorageUnreachable) => Illness::Unreachable,
+            Ok(StorageHealthErrorType::UnknownStorageHealthErrorType) | Err(_) => {
+                Illness::Other(entry.status.to_string())
+            }
+        },
+        reason: text::clean(&entry.reason),
+        message: text::clean(&entry.message),
+    });
+    entries.collect()
+}
+
 /// What a plugin offers as a whole; what the specification did not know then is its number.
-fn plugin_services(answer: &GetPluginCapabilitiesResponse) -> Vec<String> {
+pub fn plugin_services(answer: &GetPluginCapabilitiesResponse) -> Vec<String> {
     let offered = answer.capabilities.iter().filter_map(|one| one.r#type);
     let mut names: Vec<String> = offered
         .map(|offer| match offer {

@@ -6,6 +6,7 @@
 pub mod client;
 pub mod convert;
 pub mod failure;
+mod introduction;
 mod patience;
 pub mod plugins;
 pub mod sockets;

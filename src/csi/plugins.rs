@@ -15,7 +15,8 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::model::driver::Plugin;
+use crate::model::driver::NodeInfo;
+use crate::model::health::HealthEntry;
 use crate::model::names::{DriverName, HostPath, VolumeHandle};
 use crate::model::observed::{Gap, Listing, Observed, Why};
 use crate::model::seen::PluginSeen;
@@ -40,18 +41,20 @@ pub struct Plugins {
 
 /// One socket.
 #[derive(Debug, Default)]
-struct Line {
+pub(super) struct Line {
     /// Held during a call about a volume: plugins may serve one at a time, and the kubelet is to have its share.
     turn: tokio::sync::Mutex<()>,
     connection: Mutex<Option<(Stamp, Client)>>,
     patience: Mutex<Patience>,
     /// Since when the plugin has not answered who it is.
     silent_since: Mutex<Option<Timestamp>>,
+    /// What the plugin behind this socket file calls the node, and when it was asked.
+    pub(super) info: Mutex<Option<(Stamp, Observed<NodeInfo>, Instant)>>,
 }
 
 /// Tells one socket file from the next of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
+pub(super) struct Stamp {
     device: u64,
     inode: u64,
     changed: (i64, i64),
@@ -61,6 +64,7 @@ struct Stamp {
 struct Candidate {
     name: DriverName,
     socket: HostPath,
+    registered_as: Observed<Option<DriverName>>,
 }
 
 /// What came of a registrar's socket.
@@ -70,7 +74,7 @@ enum Registrar {
     /// It told of something else.
     Other,
     /// It told nothing.
-    Failed(PluginSeen),
+    Failed(Box<PluginSeen>),
 }
 
 impl Plugins {
@@ -95,15 +99,22 @@ impl Plugins {
 
         let mut candidates: BTreeMap<HostPath, Candidate> = BTreeMap::new();
         let mut failed = Vec::new();
+        let unseen = found.gaps.first();
         for registrar in registrars {
             match registrar {
                 Registrar::Csi(candidate) => {
                     candidates.insert(candidate.socket.clone(), candidate);
                 }
                 Registrar::Other => {}
-                Registrar::Failed(seen) => failed.push(seen),
+                Registrar::Failed(seen) => failed.push(*seen),
             }
         }
+        // A registrar that does not answer may be this plugin's: then it cannot be said that none is.
+        let unregistered = |hint: &str| {
+            let own = failed.iter().find(|seen| seen.name.as_str() == hint);
+            let gap = own.and_then(|seen| seen.plugin.gap()).or(unseen);
+            gap.map_or(Observed::Known(None), |gap| Observed::Unknown(gap.clone()))
+        };
         for socket in &found.items {
             if socket.kind == SocketKind::Plugin {
                 candidates
@@ -111,6 +122,7 @@ impl Plugins {
                     .or_insert_with(|| Candidate {
                         name: text::clean(&socket.driver_hint).into(),
                         socket: socket.path.clone(),
+                        registered_as: unregistered(&text::clean(&socket.driver_hint)),
                     });
             }
         }
@@ -125,9 +137,6 @@ impl Plugins {
     }
 
     /// What the plugin at a socket says of a volume.
-    ///
-    /// One call is under way for each plugin at most; a volume that did not answer is left alone
-    /// for a while, and the plugin as a whole after several.
     pub async fn stats(
         &self,
         socket: &HostPath,
@@ -135,20 +144,46 @@ impl Plugins {
         path: &HostPath,
         staging: Option<&HostPath>,
     ) -> Observed<DriverStats> {
+        let question =
+            |client: Client| async move { client.volume_stats(volume, path, staging).await };
+        let answer = self.about_volume(socket, volume, question).await;
+        answer.map(|answer| convert::driver_stats(&answer))
+    }
+
+    /// What the plugin at a socket says of a volume's health (CSI 1.13).
+    pub async fn health(
+        &self,
+        socket: &HostPath,
+        volume: &VolumeHandle,
+        path: &HostPath,
+        staging: Option<&HostPath>,
+    ) -> Observed<Vec<HealthEntry>> {
+        let question =
+            |client: Client| async move { client.volume_health(volume, path, staging).await };
+        let answer = self.about_volume(socket, volume, question).await;
+        answer.map(|answer| convert::volume_health(&answer))
+    }
+
+    /// Asks about a volume. One call is under way for each plugin at most; a volume that did not
+    /// answer is left alone for a while, and the plugin as a whole after several.
+    async fn about_volume<T, F>(
+        &self,
+        socket: &HostPath,
+        volume: &VolumeHandle,
+        question: impl Fn(Client) -> F,
+    ) -> Observed<T>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
         let line = self.line(socket);
         let _turn = line.turn.lock().await;
         if let Some(gap) = lock(&line.patience).left_alone(volume, Instant::now()) {
             return Observed::Unknown(gap);
         }
-        let answer = self
-            .ask(&line, socket, |client| async move {
-                client.volume_stats(volume, path, staging).await
-            })
-            .await;
-        match answer {
-            Ok(stats) => {
+        match self.ask(&line, socket, question).await {
+            Ok(answer) => {
                 lock(&line.patience).answered(volume);
-                Observed::Known(convert::driver_stats(&stats))
+                Observed::Known(answer)
             }
             Err(error) => {
                 let gap = error.into_gap();
@@ -183,11 +218,13 @@ impl Plugins {
             .await;
         let hint = text::clean(&socket.driver_hint);
         let failed = |gap| {
-            Registrar::Failed(PluginSeen {
+            Registrar::Failed(Box::new(PluginSeen {
                 name: hint.as_str().into(),
                 socket: socket.path.clone(),
+                registered_as: Observed::Unknown(Gap::clone(&gap)),
                 plugin: Observed::Unknown(gap),
-            })
+                started: self.started(&socket.path),
+            }))
         };
         let info = match answer {
             Ok(info) => info,
@@ -209,15 +246,22 @@ impl Plugins {
             return failed(Gap::new(Why::Malformed, what));
         }
         let name = text::clean(&info.name);
+        let name: DriverName = if name.is_empty() { hint } else { name }.into();
         Registrar::Csi(Candidate {
-            name: if name.is_empty() { hint } else { name }.into(),
+            registered_as: Observed::Known(Some(name.clone())),
+            name,
             socket: endpoint.into(),
         })
     }
 
     async fn ask_plugin(&self, candidate: Candidate) -> PluginSeen {
-        let Candidate { name, socket } = candidate;
+        let Candidate {
+            name,
+            socket,
+            registered_as,
+        } = candidate;
         let line = self.line(&socket);
+        let started = self.started(&socket);
         match self.introduce(&line, &socket).await {
             Ok((own_name, plugin)) => {
                 line.well();
@@ -230,40 +274,28 @@ impl Plugins {
                     name,
                     socket,
                     plugin: Observed::Known(plugin),
+                    registered_as,
+                    started,
                 }
             }
             Err(error) => PluginSeen {
                 name,
                 socket,
                 plugin: Observed::Unknown(line.aged(error.into_gap())),
+                registered_as,
+                started,
             },
         }
     }
 
-    /// The plugin's own name, and what it says of itself: four questions at once, within one deadline.
-    async fn introduce(&self, line: &Line, socket: &HostPath) -> Result<(String, Plugin), Error> {
-        let (info, ready, capabilities, services) = self
-            .ask(line, socket, |client| async move {
-                let (info, ready, capabilities, services) = tokio::join!(
-                    client.plugin_info(),
-                    client.probe(),
-                    client.node_capabilities(),
-                    client.plugin_capabilities()
-                );
-                Ok((info?, ready, capabilities, services))
-            })
-            .await?;
-        let plugin = convert::plugin(
-            &info,
-            observed(ready),
-            observed(capabilities),
-            observed(services),
-        );
-        Ok((text::clean(&info.name), plugin))
+    /// When a socket was made: by the plugin's last start.
+    fn started(&self, socket: &HostPath) -> Option<Timestamp> {
+        let (seconds, _) = self.stamp(socket)?.changed;
+        Timestamp::from_second(seconds).ok()
     }
 
     /// Asks over the kept connection; over a new one if that turns out to be broken.
-    async fn ask<T, F>(
+    pub(super) async fn ask<T, F>(
         &self,
         line: &Line,
         socket: &HostPath,
@@ -308,7 +340,7 @@ impl Plugins {
         Ok((client, false))
     }
 
-    fn stamp(&self, socket: &HostPath) -> Option<Stamp> {
+    pub(super) fn stamp(&self, socket: &HostPath) -> Option<Stamp> {
         let metadata = below(&self.host_root, socket).symlink_metadata().ok()?;
         Some(Stamp {
             device: metadata.dev(),
@@ -344,7 +376,7 @@ impl Line {
 }
 
 /// The answer, or the gap that its absence leaves.
-fn observed<T>(answer: Result<T, Error>) -> Observed<T> {
+pub(super) fn observed<T>(answer: Result<T, Error>) -> Observed<T> {
     match answer {
         Ok(answer) => Observed::Known(answer),
         Err(error) => Observed::Unknown(error.into_gap()),
@@ -366,6 +398,6 @@ fn one_a_driver(seen: Vec<PluginSeen>) -> Vec<PluginSeen> {
 }
 
 /// A mutex whose holder panicked is taken all the same: its value is whole at every step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

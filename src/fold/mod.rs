@@ -236,10 +236,11 @@ struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
+    /// The volumes of a node that findings are about.
     fn volumes(&self, node: &NodeName) -> &'a [Volume] {
         self.nodes
             .binary_search_by(|view| view.name.cmp(node))
-            .map_or(&[], |index| &self.nodes[index].scan.facts.volumes.items)
+            .map_or(&[], |index| &self.nodes[index].brief.judged)
     }
 
     /// The volumes of a node that are known by this object.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use expect_test::{Expect, expect};
 
 use super::*;
+use crate::model::brief::Brief;
 use crate::model::facts::NodeFacts;
 use crate::model::finding::{Key, Problem, Resolution, Subject};
 use crate::model::sample;
@@ -178,21 +179,26 @@ fn annotated(annotation: &str) -> (NodeView, Object) {
 }
 
 fn view_of(facts: NodeFacts) -> NodeView {
+    let name = facts.node.clone();
+    let scan = Scan {
+        origin: Origin {
+            instance: "a".into(),
+            sequence: 1,
+        },
+        version: "0".into(),
+        interval: Duration::from_mins(1),
+        took: Duration::ZERO,
+        facts,
+        verdicts: Vec::new(),
+    };
+    let mut brief = Brief::of(&scan);
+    brief.judged.clone_from(&scan.facts.volumes.items);
     NodeView {
-        name: facts.node.clone(),
+        name,
         heard: at(),
         silent: false,
-        scan: Arc::new(Scan {
-            origin: Origin {
-                instance: "a".into(),
-                sequence: 1,
-            },
-            version: "0".into(),
-            interval: Duration::from_mins(1),
-            took: Duration::ZERO,
-            facts,
-            verdicts: Vec::new(),
-        }),
+        brief: Arc::new(brief),
+        packed: Arc::default(),
     }
 }
 
@@ -276,7 +282,7 @@ fn silence_ends() {
 #[test]
 fn an_absent_driver_explains_only_what_rests_on_its_answers() {
     let view = view_of(sample::node());
-    let volume = view.scan.facts.volumes.items[0].clone();
+    let volume = view.brief.judged[0].clone();
     let node = view.name.as_str().to_owned();
     let mut asked = finding("Abnormal", &volume.object(), &node, ANSWERS);
     asked.problem = asked
@@ -328,10 +334,10 @@ fn one_server_behind_many_volumes_is_one_story() {
     ];
     let hangs = |node: usize, volume: usize| {
         let node = &nodes[node];
-        let object = node.scan.facts.volumes.items[volume].object();
+        let object = node.brief.judged[volume].object();
         finding("Hangs", &object, node.name.as_str(), ANSWERS)
     };
-    let claim = nodes[0].scan.facts.volumes.items[1].object();
+    let claim = nodes[0].brief.judged[1].object();
     check(
         &nodes,
         &[

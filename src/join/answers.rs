@@ -1,7 +1,8 @@
 //! What the volumes answered, put into the facts; and the size of a filesystem from its answers.
 
+use crate::join::paths::touched_at;
 use crate::model::facts::NodeFacts;
-use crate::model::mount::Mount;
+use crate::model::mount::{Mount, Usage};
 use crate::model::names::HostPath;
 use crate::model::objects::VolumeMode;
 use crate::model::observed::{Gap, Observed, Why};
@@ -33,14 +34,18 @@ fn answer_volume(volume: &mut Volume, answers: &Answers) {
             published.usage = Observed::Unknown(Gap::new(Why::Unsupported, what));
         } else if let Observed::Known(None) = published.mount {
             published.usage = Observed::Unknown(nothing_mounted(&published.target));
-        } else if let Some(filesystem) = answers.filesystems.get(&published.target) {
-            published.usage = filesystem.clone().map(|filesystem| filesystem.usage);
         }
     }
+    put_usage(volume, answers);
     if let Some(handle) = volume.handle.known()
         && let Some(stats) = answers.stats.get(&(volume.driver.clone(), handle.clone()))
     {
         volume.stats = stats.clone();
+    }
+    if let Some(handle) = volume.handle.known()
+        && let Some(health) = answers.health.get(&(volume.driver.clone(), handle.clone()))
+    {
+        volume.health = health.clone();
     }
     volume.sizes.driver = volume.stats.clone().map(|stats| {
         stats
@@ -68,7 +73,7 @@ fn answer_volume(volume: &mut Volume, answers: &Answers) {
         volume.state = state.clone();
     }
     let device = volume.sizes.device.known().copied().flatten();
-    if let Some(filesystem) = answers.filesystems.get(&mount.target) {
+    if let Some(filesystem) = answers.filesystems.get(touched_at(volume, &mount)) {
         let size = filesystem
             .clone()
             .map(|filesystem| filesystem_size(&mount.fs_type, &filesystem, device));
@@ -81,6 +86,30 @@ fn answer_volume(volume: &mut Volume, answers: &Answers) {
         // The disk below is the node's own: its sizes say nothing of the volume.
         volume.sizes.device = Observed::Known(None);
         volume.sizes.filesystem = Observed::Known(None);
+    }
+}
+
+/// What the filesystem of each published mount answered.
+fn put_usage(volume: &mut Volume, answers: &Answers) {
+    if volume.mode == VolumeMode::Block {
+        return;
+    }
+    let found: Vec<(usize, Observed<Usage>)> = volume
+        .published
+        .iter()
+        .enumerate()
+        .filter_map(|(at, published)| {
+            let asked = match &published.mount {
+                Observed::Known(Some(mount)) => touched_at(volume, mount),
+                Observed::Known(None) => return None,
+                Observed::Unknown(_) => &published.target,
+            };
+            let filesystem = answers.filesystems.get(asked)?;
+            Some((at, filesystem.clone().map(|filesystem| filesystem.usage)))
+        })
+        .collect();
+    for (at, usage) in found {
+        volume.published[at].usage = usage;
     }
 }
 
@@ -153,8 +182,6 @@ fn ext_largest_journal(size: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
-
-    use crate::model::mount::Usage;
 
     use super::*;
 

@@ -166,6 +166,8 @@ impl<'a> Known<'a> {
             staged: Observed::Unknown(no_node()),
             published: published.collect(),
             stats: Observed::Unknown(no_node()),
+            health: Observed::Unknown(no_node()),
+            condition_promised: false,
             sizes,
             state: KernelState {
                 device: Observed::Unknown(no_node()),
@@ -198,6 +200,7 @@ impl<'a> Known<'a> {
 
 fn published(pod: &Pod, volume: &PodVolume, persistent: &PersistentVolume) -> Published {
     Published {
+        health: volume.health.clone(),
         pod: pod.pod.clone(),
         state: Observed::Known(pod.state),
         name: volume.name.clone(),

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::join::{add_new, missing};
-use crate::model::driver::Driver;
+use crate::model::driver::{Driver, Registration};
+use crate::model::health::HealthEntry;
 use crate::model::names::DriverName;
+use crate::model::objects::CsiNode;
 use crate::model::observed::{Gap, Listing, Observed, Why};
 use crate::model::seen::Seen;
 use crate::model::volume::Volume;
@@ -22,7 +24,7 @@ pub(super) fn join(seen: &Seen, volumes: &[Volume]) -> Listing<Driver> {
         .iter()
         .filter(|one| one.node == seen.node)
     {
-        for driver in &csi_node.drivers {
+        for (driver, _) in &csi_node.drivers {
             expected
                 .entry(driver)
                 .or_default()
@@ -35,11 +37,17 @@ pub(super) fn join(seen: &Seen, volumes: &[Volume]) -> Listing<Driver> {
             expected.entry(&volume.driver).or_default().push(by);
         }
     }
+    let around = Around::new(seen);
     let found = seen.plugins.items.iter().map(|plugin| Driver {
         name: plugin.name.clone(),
         expected_by: shorten(expected.remove(&plugin.name).unwrap_or_default()),
         socket: Some(plugin.socket.clone()),
         plugin: plugin.plugin.clone(),
+        registered_as: plugin.registered_as.clone(),
+        csi_node: around.csi_node(&plugin.name),
+        started: plugin.started,
+        attached: around.attached(&plugin.name),
+        reported_health: around.health(&plugin.name),
     });
     let mut items: Vec<Driver> = found.collect();
     items.extend(expected.into_iter().map(|(name, by)| Driver {
@@ -47,6 +55,11 @@ pub(super) fn join(seen: &Seen, volumes: &[Volume]) -> Listing<Driver> {
         expected_by: shorten(by),
         socket: None,
         plugin: Observed::Unknown(no_socket(seen, name)),
+        registered_as: Observed::Known(None),
+        csi_node: around.csi_node(name),
+        started: None,
+        attached: around.attached(name),
+        reported_health: around.health(name),
     }));
     items.sort_by(|one, other| one.name.cmp(&other.name));
     let mut gaps = seen.plugins.gaps.clone();
@@ -57,6 +70,45 @@ pub(super) fn join(seen: &Seen, volumes: &[Volume]) -> Listing<Driver> {
             .cloned(),
     );
     Listing { items, gaps }
+}
+
+/// What objects say of a driver on this node.
+struct Around<'a> {
+    seen: &'a Seen,
+}
+
+impl<'a> Around<'a> {
+    fn new(seen: &'a Seen) -> Self {
+        Self { seen }
+    }
+
+    fn own(&self) -> Option<&'a CsiNode> {
+        let nodes = &self.seen.objects.csi_nodes.items;
+        nodes.iter().find(|one| one.node == self.seen.node)
+    }
+
+    /// A CSINode that is not there lists nobody.
+    fn csi_node(&self, driver: &DriverName) -> Observed<Option<Registration>> {
+        let listed = self.own().into_iter().flat_map(|node| &node.drivers);
+        let found = listed.clone().find(|(name, _)| name == driver);
+        match (found, self.seen.objects.csi_nodes.gaps.first()) {
+            (Some((_, registration)), _) => Observed::Known(Some(registration.clone())),
+            (None, None) => Observed::Known(None),
+            (None, Some(gap)) => Observed::Unknown(gap.clone()),
+        }
+    }
+
+    fn health(&self, driver: &DriverName) -> Vec<HealthEntry> {
+        let told = self.own().into_iter().flat_map(|node| &node.health);
+        let of_it = told.filter(|(name, _)| name == driver);
+        of_it.map(|(_, entry)| entry.clone()).collect()
+    }
+
+    fn attached(&self, driver: &DriverName) -> u32 {
+        let attachments = self.seen.objects.attachments.items.iter();
+        let here = attachments.filter(|one| one.node == self.seen.node && one.driver == *driver);
+        u32::try_from(here.filter(|one| one.attached).count()).unwrap_or(u32::MAX)
+    }
 }
 
 fn no_socket(seen: &Seen, driver: &DriverName) -> Gap {

@@ -20,7 +20,7 @@ mod volumes;
 
 pub use answers::answer;
 pub use cluster::cluster;
-pub use paths::asked_at;
+pub use paths::{asked_at, touched_at};
 
 use crate::model::facts::NodeFacts;
 use crate::model::observed::{Gap, Listing, Why};
@@ -33,6 +33,13 @@ pub fn join(seen: &Seen) -> NodeFacts {
         stale::take_back(volume, &seen.objects.stale);
     }
     let drivers = drivers::join(seen, &volumes.items);
+    for volume in &mut volumes.items {
+        let mut all = drivers.items.iter();
+        let driver = all.find(|driver| driver.name == volume.driver);
+        let plugin = driver.and_then(|driver| driver.plugin.known());
+        volume.condition_promised =
+            plugin.is_some_and(|plugin| plugin.can("VOLUME_CONDITION") == Some(true));
+    }
     let leftovers = leftovers::join(seen, &volumes.items);
     let uncovered = leftovers::uncovered(seen);
     let mut gaps = seen.table.gaps.clone();

@@ -6,8 +6,10 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
+use crate::model::mount::Mount;
 use crate::model::names::{DriverName, HostPath, PodRef, Uid, VolumeHandle};
 use crate::model::objects::VolumeMode;
+use crate::model::volume::Volume;
 
 /// The target path of a volume in a pod.
 pub(super) fn target(root: &HostPath, mode: VolumeMode, pod: &Uid, spec_name: &str) -> HostPath {
@@ -66,6 +68,15 @@ pub fn asked_at(mode: VolumeMode, target: &HostPath) -> HostPath {
     }
 }
 
+/// The path at which a filesystem is asked that is published as `mount`: the stage's, where the same
+/// directory of the same filesystem is mounted there. A question that waits for its answer keeps the mount
+/// busy by which it came, and the pod's is the one that has to go when the pod does.
+pub fn touched_at<'a>(volume: &'a Volume, mount: &'a Mount) -> &'a HostPath {
+    let staged = volume.staged.known().and_then(Option::as_ref);
+    let same = staged.filter(|staged| staged.device == mount.device && staged.root == mount.root);
+    &same.unwrap_or(mount).target
+}
+
 /// The handle that the kubelet makes up for an inline volume.
 pub(super) fn inline_handle(pod: &PodRef, name: &str) -> VolumeHandle {
     format!("csi-{}", hash(&format!("{}{name}", pod.uid))).into()
@@ -87,7 +98,31 @@ fn hash(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::model::observed::Observed;
+
     use super::*;
+
+    #[test]
+    fn a_filesystem_is_touched_at_its_stage_where_that_is_the_same() {
+        let mut node = crate::model::sample::node();
+        let volume = &mut node.volumes.items[0];
+        let published = volume.published[0]
+            .mount
+            .known()
+            .cloned()
+            .flatten()
+            .unwrap();
+        let staged = volume.staged.known().cloned().flatten().unwrap();
+        assert_eq!(touched_at(volume, &published), &staged.target);
+        let mut elsewhere = published.clone();
+        elsewhere.root = "/a-directory".into();
+        assert_eq!(touched_at(volume, &elsewhere), &published.target);
+        elsewhere = published.clone();
+        elsewhere.device.minor += 1;
+        assert_eq!(touched_at(volume, &elsewhere), &published.target);
+        volume.staged = Observed::Known(None);
+        assert_eq!(touched_at(volume, &published), &published.target);
+    }
 
     #[test]
     fn paths_are_the_kubelets() {

@@ -249,6 +249,7 @@ impl<'a> Joiner<'a> {
             ended: None,
             stacked: self.index.stacked(target),
             events: Listing::default(),
+            health: Vec::new(),
             live: self.index.containers.live(pod),
             inside: self
                 .index
@@ -290,6 +291,8 @@ impl<'a> Joiner<'a> {
             staged,
             published: Vec::new(),
             stats: untouched(),
+            health: untouched(),
+            condition_promised: false,
             sizes: no_sizes(),
             state: KernelState {
                 device: untouched(),
@@ -338,6 +341,7 @@ impl<'a> Joiner<'a> {
                 .index
                 .said
                 .of_volume(&pod.pod.uid, &volume.name, spec_name),
+            health: volume.health.clone(),
             live: self.index.containers.live(uid),
             inside: self
                 .index

@@ -24,6 +24,25 @@ pub(super) trait Kept: Clone + Send + Sync + 'static {
     /// The conversion.
     fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error>;
 
+    /// The field that Kubernetes' published types do not have yet, as a JSON pointer; none by default.
+    const BEYOND: &str = "";
+
+    /// Takes in what stood in that field.
+    fn put_beyond(&mut self, _: &Value) {}
+
+    /// An object as the API server or a manifest has it, or what is wrong with it.
+    fn read(mut value: Value) -> Result<Self, String> {
+        let beyond = (!Self::BEYOND.is_empty())
+            .then(|| value.pointer_mut(Self::BEYOND).map(Value::take))
+            .flatten();
+        let foreign = serde_json::from_value(value).map_err(|error| error.to_string())?;
+        let mut ours = Self::convert(foreign).map_err(|error| error.to_string())?;
+        if let Some(beyond) = beyond {
+            ours.put_beyond(&beyond);
+        }
+        Ok(ours)
+    }
+
     /// Whether nothing is under way that would change it soon.
     fn is_settled(&self) -> bool {
         true
@@ -58,6 +77,12 @@ pub(super) trait Kept: Clone + Send + Sync + 'static {
 impl Kept for Pod {
     type Foreign = core::Pod;
 
+    const BEYOND: &str = "/status/volumeHealth";
+
+    fn put_beyond(&mut self, beyond: &Value) {
+        convert::pod_health(self, beyond);
+    }
+
     fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
         convert::pod(foreign)
     }
@@ -88,6 +113,12 @@ impl Kept for PodInShort {
 
 impl Kept for Claim {
     type Foreign = core::PersistentVolumeClaim;
+
+    const BEYOND: &str = "/status/healthStatus";
+
+    fn put_beyond(&mut self, beyond: &Value) {
+        convert::claim_health(self, beyond);
+    }
 
     fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
         convert::claim(foreign)
@@ -123,6 +154,12 @@ impl Kept for Attachment {
 
 impl Kept for CsiNode {
     type Foreign = storage::CSINode;
+
+    const BEYOND: &str = "/status/storageHealth";
+
+    fn put_beyond(&mut self, beyond: &Value) {
+        convert::csi_node_health(self, beyond);
+    }
 
     fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
         convert::csi_node(foreign)
@@ -188,13 +225,10 @@ impl<'de, M: Kept> Deserialize<'de> for Arrived<M> {
         };
         let key = (text("/metadata/namespace"), text("/metadata/name"));
         let version = text("/metadata/resourceVersion");
-        let object = serde_json::from_value(value)
-            .map_err(|error| error.to_string())
-            .and_then(|foreign| M::convert(foreign).map_err(|error| error.to_string()));
         Ok(Self {
             key,
             version,
-            object,
+            object: M::read(value),
         })
     }
 }

@@ -5,16 +5,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_saphyr::{DeserializeError as YamlError, UserMessageFormatter};
 
 use crate::model::objects::{
-    Attachment, Claim, Class, CsiNode, Event, Objects, PersistentVolume, Pod, Stale,
+    Attachment, Claim, Class, CsiNode, Objects, PersistentVolume, Pod, Stale,
 };
 use crate::model::observed::{Gap, Listing, Why};
 
-use super::convert;
+use super::kept::{Kept, Said};
 
 /// The kinds of objects that are ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,8 +77,8 @@ pub struct Parsed {
     attachments: BTreeMap<Key, Attachment>,
     csi_nodes: BTreeMap<Key, CsiNode>,
     classes: BTreeMap<Key, Class>,
-    /// None for those about objects that are none of ours.
-    events: BTreeMap<Key, Option<Event>>,
+    /// Nothing said for those about objects that are none of ours.
+    events: BTreeMap<Key, Said>,
     gaps: BTreeMap<Kind, Vec<Gap>>,
 }
 
@@ -129,7 +128,7 @@ impl Parsed {
             csi_nodes: listing(self.csi_nodes, self.gaps.remove(&Kind::CsiNode)),
             classes: listing(self.classes, self.gaps.remove(&Kind::Class)),
             events: Listing {
-                items: self.events.into_values().flatten().collect(),
+                items: self.events.into_values().flat_map(|said| said.0).collect(),
                 gaps: self.gaps.remove(&Kind::Event).unwrap_or_default(),
             },
             stale: Stale::default(),
@@ -192,13 +191,13 @@ impl Parsed {
         let name = text_at(&object, "/metadata/name").unwrap_or_default();
         let key = (namespace, name);
         let taken = match kind {
-            Kind::Pod => keep(&mut self.pods, &key, object, convert::pod),
-            Kind::Claim => keep(&mut self.claims, &key, object, convert::claim),
-            Kind::Volume => keep(&mut self.volumes, &key, object, convert::persistent_volume),
-            Kind::Attachment => keep(&mut self.attachments, &key, object, convert::attachment),
-            Kind::CsiNode => keep(&mut self.csi_nodes, &key, object, convert::csi_node),
-            Kind::Class => keep(&mut self.classes, &key, object, convert::class),
-            Kind::Event => keep(&mut self.events, &key, object, convert::event),
+            Kind::Pod => keep(&mut self.pods, &key, object),
+            Kind::Claim => keep(&mut self.claims, &key, object),
+            Kind::Volume => keep(&mut self.volumes, &key, object),
+            Kind::Attachment => keep(&mut self.attachments, &key, object),
+            Kind::CsiNode => keep(&mut self.csi_nodes, &key, object),
+            Kind::Class => keep(&mut self.classes, &key, object),
+            Kind::Event => keep(&mut self.events, &key, object),
         };
         if let Err(fault) = taken {
             let (namespace, name) = key;
@@ -214,14 +213,8 @@ impl Parsed {
 }
 
 /// Converts an object and keeps it, or says what is wrong with it.
-fn keep<K: DeserializeOwned, T>(
-    objects: &mut BTreeMap<Key, T>,
-    key: &Key,
-    object: Value,
-    convert: impl Fn(K) -> Result<T, convert::Error>,
-) -> Result<(), String> {
-    let foreign: K = serde_json::from_value(object).map_err(|error| first_line(&error))?;
-    let ours = convert(foreign).map_err(|error| first_line(&error))?;
+fn keep<M: Kept>(objects: &mut BTreeMap<Key, M>, key: &Key, object: Value) -> Result<(), String> {
+    let ours = M::read(object).map_err(|error| first_line(&error))?;
     objects.insert(key.clone(), ours);
     Ok(())
 }

@@ -17,7 +17,7 @@ use nix::unistd::{chdir, pause, pivot_root};
 use tokio::time::sleep;
 
 use crate::lab::laboratory::Lab;
-use crate::lab::volumes::Kind;
+use crate::lab::volumes::{Kind, Volume};
 use crate::lab::{args, mounts};
 
 /// Where every pod of the lab has its volume, as its spec says.
@@ -62,8 +62,17 @@ pub(crate) fn unmount_inside(wanted: &args::UnmountInside) -> anyhow::Result<Exi
 impl Lab {
     /// Starts the container of a volume's pod, and waits until it has the volume.
     pub(crate) async fn start_container(&mut self, index: usize) -> anyhow::Result<i32> {
-        let volume = &self.volumes[index];
-        let root = self.setup.containers().join(volume.claim);
+        let volume = self.volumes[index].clone();
+        self.start_container_of(&volume, index).await
+    }
+
+    /// The same for a pod that is not the first of its volume. Numbers take turns in how a cgroup is named.
+    pub(crate) async fn start_container_of(
+        &mut self,
+        volume: &Volume,
+        number: usize,
+    ) -> anyhow::Result<i32> {
+        let root = self.setup.containers().join(volume.pod);
         let mut arguments: Vec<OsString> = vec![
             "container".into(),
             "--root".into(),
@@ -71,14 +80,14 @@ impl Lab {
         ];
         // Of a device the runtime makes a node in the container's /dev, and mounts nothing.
         if volume.kind != Kind::Block {
-            arguments.extend(["--volume".into(), volume.target(&self.setup).into()]);
+            arguments.extend(["--volume".into(), volume.for_container(&self.setup).into()]);
         }
         if volume.read_only {
             arguments.push("--read-only".into());
         }
         let (name, cgroup) = (
-            container(volume.claim),
-            cgroup(index, &volume.pod_uid, &volume.container_id()),
+            container(volume.pod),
+            cgroup(number, &volume.pod_uid, &volume.container_id()),
         );
         std::fs::create_dir_all(root.join("root"))
             .with_context(|| format!("could not make {}", root.display()))?;
@@ -100,7 +109,7 @@ impl Lab {
 
     /// Ends the container of a volume's pod, if it runs.
     pub(crate) async fn stop_container(&mut self, index: usize) -> anyhow::Result<()> {
-        let name = container(self.volumes[index].claim);
+        let name = container(self.volumes[index].pod);
         if self.processes.pid(&name).is_some() {
             self.processes.kill(&name).await?;
         }
@@ -109,13 +118,13 @@ impl Lab {
 }
 
 /// The name of a container's process here.
-pub(crate) fn container(claim: &str) -> String {
-    format!("container-{claim}")
+pub(crate) fn container(pod: &str) -> String {
+    format!("container-{pod}")
 }
 
 /// The cgroup of a container as the kubelet's two drivers name it, one after the other.
-fn cgroup(index: usize, pod: &str, container: &str) -> String {
-    if index.is_multiple_of(2) {
+fn cgroup(number: usize, pod: &str, container: &str) -> String {
+    if number.is_multiple_of(2) {
         return format!("0::/kubepods/burstable/pod{pod}/{container}\n");
     }
     let pod = pod.replace('-', "_");

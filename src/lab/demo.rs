@@ -32,7 +32,7 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// Leads through the demo.
 pub(crate) async fn run(lab: &Shared) -> anyhow::Result<ExitCode> {
     let setup = lab.lock().await.setup.clone();
-    let volumes = lab.lock().await.volumes.len();
+    let volumes = lab.lock().await.covered();
     wait_for_health(lab, &setup, volumes).await?;
     heading("The healthy node");
     show(&setup, &["status"]).await?;

@@ -13,7 +13,7 @@ use nix::sys::statvfs::statvfs;
 use crate::lab::expansion::{Course, Step};
 use crate::lab::laboratory::Lab;
 use crate::lab::plugin::{Hold, Manner};
-use crate::lab::volumes::{Kind, Volume};
+use crate::lab::volumes::{Kind, Use, Volume};
 use crate::lab::{faults_node, kubelet, mounts};
 
 /// How old a claim's wait for the node is said to be: the objects of a cluster
@@ -338,6 +338,9 @@ fn refuse(entry: &Entry, volume: &Volume) -> anyhow::Result<()> {
             "{claim} has the fault {} already; heal it first",
             entry.name
         );
+    }
+    if volume.used != Use::Alone || volume.kind == Kind::Directory {
+        bail!("{claim} is there to be healthy in a way of its own: no fault is made on it");
     }
     let fuse = volume.kind == Kind::Fuse;
     let growing = |fault| matches!(fault, Fault::ExpandWaiting | Fault::ExpandLying);

@@ -197,7 +197,7 @@ impl Lab {
                 Ok(format!("bound the volume of {} to {shown}", other.claim))
             }
             Fault::UnmountInside => {
-                let name = container(self.volumes[index].claim);
+                let name = container(self.volumes[index].pod);
                 let process = self
                     .processes
                     .pid(&name)

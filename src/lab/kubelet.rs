@@ -11,10 +11,11 @@ use serde_json::json;
 use tokio::time::{sleep, timeout};
 use tonic::transport::{Channel, Endpoint};
 
+use crate::lab::catalogue::Driver;
 use crate::lab::objects::Registered;
 use crate::lab::plugin::name;
 use crate::lab::site::{NODE, Setup};
-use crate::lab::volumes::{Driver, Kind, Volume};
+use crate::lab::volumes::{Kind, SUB_PATH, Use, Volume};
 use crate::lab::{faults, mounts};
 use crate::proto::csi::node_client::NodeClient;
 use crate::proto::csi::node_service_capability::{Type as NodeType, rpc::Type as NodeRpc};
@@ -106,8 +107,23 @@ async fn plugin(setup: &Setup, volume: &Volume) -> anyhow::Result<NodeClient<Cha
 
 /// Brings a volume to its pod: stage, then publish.
 pub(crate) async fn mount(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
-    stage(setup, volume).await?;
-    publish(setup, volume).await
+    match volume.used {
+        Use::InTree => mount_in_tree(setup, volume),
+        // The kubelet stages nothing that lives and dies with its pod.
+        Use::Inline => publish(setup, volume).await,
+        _ => {
+            stage(setup, volume).await?;
+            publish(setup, volume).await
+        }
+    }
+}
+
+/// What a plugin that is built into the kubelet does itself: an NFS share, as far as paths and names tell.
+fn mount_in_tree(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
+    let target = volume.target(setup);
+    std::fs::create_dir_all(&target)
+        .with_context(|| format!("could not make {}", target.display()))?;
+    mounts::mount_tmpfs("files.example:/wiki", &target, volume.capacity)
 }
 
 async fn stage(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
@@ -156,7 +172,10 @@ pub(crate) async fn publish(setup: &Setup, volume: &Volume) -> anyhow::Result<()
         make_parent(&volume.target(setup))?;
         volume.block_data(setup)
     } else {
-        data["volumeLifecycleMode"] = "Persistent".into();
+        data["volumeLifecycleMode"] = match volume.used {
+            Use::Inline => "Ephemeral".into(),
+            _ => "Persistent".into(),
+        };
         volume.pod_directory(setup)
     };
     std::fs::create_dir_all(&directory)
@@ -166,7 +185,10 @@ pub(crate) async fn publish(setup: &Setup, volume: &Volume) -> anyhow::Result<()
         .await?
         .node_publish_volume(NodePublishVolumeRequest {
             volume_id: volume.handle.clone(),
-            staging_target_path: text(&volume.staging(setup)),
+            staging_target_path: match volume.used {
+                Use::Inline => String::new(),
+                _ => text(&volume.staging(setup)),
+            },
             target_path: text(&volume.target(setup)),
             volume_capability: Some(capability(volume)),
             readonly: volume.read_only,
@@ -178,7 +200,23 @@ pub(crate) async fn publish(setup: &Setup, volume: &Volume) -> anyhow::Result<()
     if volume.kind == Kind::Block {
         map(setup, volume)?;
     }
+    if volume.used == Use::SubPath {
+        bind_sub_path(setup, volume)?;
+    }
     Ok(())
+}
+
+/// The directory that a container gets, bound to a place where nobody can swap it.
+fn bind_sub_path(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
+    let (directory, at) = (
+        volume.target(setup).join(SUB_PATH),
+        volume.for_container(setup),
+    );
+    for path in [&directory, &at] {
+        std::fs::create_dir_all(path)
+            .with_context(|| format!("could not make {}", path.display()))?;
+    }
+    mounts::bind(&directory, &at, false)
 }
 
 /// The kubelet's own ways to a published device: a bind mount and a link
@@ -292,7 +330,12 @@ fn capability(volume: &Volume) -> VolumeCapability {
     VolumeCapability {
         access_type: Some(access),
         access_mode: Some(AccessMode {
-            mode: Mode::SingleNodeWriter.into(),
+            mode: match volume.used {
+                Use::ReadOnlyMany => Mode::MultiNodeReaderOnly,
+                Use::Shared => Mode::MultiNodeMultiWriter,
+                _ => Mode::SingleNodeWriter,
+            }
+            .into(),
         }),
     }
 }

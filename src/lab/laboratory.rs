@@ -8,11 +8,12 @@ use anyhow::{Context, bail};
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
+use crate::lab::catalogue::{DRIVERS, Driver, catalogue};
 use crate::lab::objects::{About, Registered, Told};
-use crate::lab::plugin::{Backend, Record};
+use crate::lab::plugin::Backend;
 use crate::lab::processes::Processes;
 use crate::lab::site::{Abilities, NODE, Program, Setup};
-use crate::lab::volumes::{DRIVERS, Driver, Volume, catalogue};
+use crate::lab::volumes::{Use, Volume};
 use crate::lab::{kubelet, manifests, objects};
 
 /// One thing at a time is done to a lab.
@@ -63,14 +64,38 @@ impl Lab {
             .collect()
     }
 
+    /// How many volumes the doctor is to know.
+    pub(crate) fn covered(&self) -> usize {
+        let volumes = self.volumes.iter();
+        volumes.filter(|volume| volume.used != Use::InTree).count()
+    }
+
     /// From nothing to a volume that a running pod uses.
     async fn bring_up(&mut self, index: usize) -> anyhow::Result<()> {
+        let volume = self.volumes[index].clone();
+        if volume.used != Use::InTree {
+            let record = volume.record();
+            self.backend.provide(&volume.handle, &record, None).await?;
+        }
+        if volume.has_claim() {
+            self.provision(index)?;
+        }
+        kubelet::mount(&self.setup, &volume).await?;
+        self.write(&objects::pod(&volume))?;
+        self.start_container(index).await?;
+        if let Some(second) = volume.in_second_pod() {
+            kubelet::publish(&self.setup, &second).await?;
+            self.write(&objects::pod(&second))?;
+            self.start_container_of(&second, index + 1).await?;
+        }
+        Ok(())
+    }
+
+    /// What the cluster says of a claim before its volume comes to a node.
+    fn provision(&self, index: usize) -> anyhow::Result<()> {
         let volume = &self.volumes[index];
-        let record = Record {
-            kind: volume.kind,
-            bytes: volume.capacity,
-        };
-        self.backend.provide(&volume.handle, &record, None).await?;
+        self.write(&objects::persistent_volume(volume))?;
+        self.write(&objects::claim(volume))?;
         let provisioner = format!("{}_{NODE}", volume.driver.name);
         let message = format!("Successfully provisioned volume {}", volume.pv());
         self.tell(
@@ -89,11 +114,7 @@ impl Lab {
             let by = "attachdetach-controller";
             self.tell(index, About::Pod, by, "SuccessfulAttachVolume", message)?;
         }
-        kubelet::mount(&self.setup, volume).await?;
-        self.write(&objects::persistent_volume(volume))?;
-        self.write(&objects::claim(volume))?;
-        self.write(&objects::pod(volume))?;
-        self.start_container(index).await.map(drop)
+        Ok(())
     }
 
     pub(crate) fn write(&self, object: &serde_json::Value) -> anyhow::Result<()> {

@@ -10,6 +10,7 @@
 //! part of the lab.
 
 mod args;
+mod catalogue;
 mod containers;
 mod control;
 mod demo;

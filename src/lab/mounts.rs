@@ -16,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What the kernel says of the topmost mount on a path.
 pub(crate) struct Mounted {
     pub(crate) source: PathBuf,
+    /// The superblock's number and the directory of it, as the table has them.
+    filesystem: String,
 }
 
 /// Looks a mount point up. The lab's own paths need no unescaping.
@@ -26,12 +28,23 @@ pub(crate) fn find(path: &Path) -> Option<Mounted> {
         .rev()
         .find_map(|line| {
             let (left, right) = line.split_once(" - ")?;
-            let point = left.split(' ').nth(4)?;
+            let fields: Vec<&str> = left.split(' ').collect();
+            let [_, _, device, root, point, ..] = fields[..] else {
+                return None;
+            };
             let source = right.split(' ').nth(1)?;
             (Path::new(point) == path).then(|| Mounted {
                 source: source.into(),
+                filesystem: format!("{device} {root}"),
             })
         })
+}
+
+/// Whether the same directory of the same filesystem is mounted on both.
+pub(crate) fn same(one: &Path, other: &Path) -> bool {
+    let (one, other) = (find(one), find(other));
+    one.zip(other)
+        .is_some_and(|(one, other)| one.filesystem == other.filesystem)
 }
 
 /// Runs a program of the system to its end, within a deadline.

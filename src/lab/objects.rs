@@ -4,9 +4,12 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::lab::catalogue::Driver;
 use crate::lab::containers::PLACE;
 use crate::lab::site::NODE;
-use crate::lab::volumes::{Condition, Driver, Kind, NAMESPACE, Volume, quantity, sha256, uuid};
+use crate::lab::volumes::{
+    Condition, Kind, NAMESPACE, SUB_PATH, Use, Volume, quantity, sha256, uuid,
+};
 
 /// A driver as the kubelet registered it.
 pub(crate) struct Registered {
@@ -46,7 +49,7 @@ pub(crate) fn node(volumes: &[Volume], registered: &[Registered], now: Timestamp
                 condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
                 condition("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
             ],
-            "volumesInUse": volumes.iter().map(unique).collect::<Vec<_>>(),
+            "volumesInUse": volumes.iter().filter(|volume| volume.has_claim()).map(unique).collect::<Vec<_>>(),
             "volumesAttached": volumes.iter().filter(|volume| volume.driver.attach)
                 .map(|volume| json!({"name": unique(volume), "devicePath": ""})).collect::<Vec<_>>(),
         },
@@ -84,7 +87,7 @@ pub(crate) fn csi_driver(driver: &Driver, now: Timestamp) -> Value {
         "spec": {
             "attachRequired": driver.attach, "podInfoOnMount": false,
             "fsGroupPolicy": "File", "storageCapacity": false, "requiresRepublish": false,
-            "volumeLifecycleModes": ["Persistent"],
+            "volumeLifecycleModes": driver.modes(),
         },
     })
 }
@@ -112,7 +115,7 @@ pub(crate) fn claim(volume: &Volume) -> Value {
     };
     let mut status = json!({
         "phase": "Bound",
-        "accessModes": ["ReadWriteOnce"],
+        "accessModes": [volume.access_mode()],
         "capacity": {"storage": quantity(volume.granted)},
     });
     if !volume.conditions.is_empty() {
@@ -138,7 +141,7 @@ pub(crate) fn claim(volume: &Volume) -> Value {
             },
         },
         "spec": {
-            "accessModes": ["ReadWriteOnce"],
+            "accessModes": [volume.access_mode()],
             "resources": {"requests": {"storage": quantity(volume.requested)}},
             "storageClassName": volume.driver.class,
             "volumeMode": volume.kind.mode(),
@@ -151,7 +154,7 @@ pub(crate) fn claim(volume: &Volume) -> Value {
 pub(crate) fn persistent_volume(volume: &Volume) -> Value {
     let mut annotations = json!({"pv.kubernetes.io/provisioned-by": volume.driver.name});
     let mut csi = json!({"driver": volume.driver.name, "volumeHandle": volume.handle});
-    if volume.kind != Kind::Block {
+    if !matches!(volume.kind, Kind::Block | Kind::Directory) {
         csi["fsType"] = volume.kind.fs_type().into();
     }
     if let Some(before) = volume.pre_resize {
@@ -166,7 +169,7 @@ pub(crate) fn persistent_volume(volume: &Volume) -> Value {
             "finalizers": ["kubernetes.io/pv-protection"],
         },
         "spec": {
-            "accessModes": ["ReadWriteOnce"],
+            "accessModes": [volume.access_mode()],
             "capacity": {"storage": quantity(volume.capacity)},
             "claimRef": {
                 "apiVersion": "v1", "kind": "PersistentVolumeClaim",
@@ -182,6 +185,12 @@ pub(crate) fn persistent_volume(volume: &Volume) -> Value {
 }
 
 pub(crate) fn pod(volume: &Volume) -> Value {
+    // What has no claim is known by the name that its pod gives it.
+    let name = if volume.has_claim() {
+        "data"
+    } else {
+        volume.claim
+    };
     let mut container = json!({
         "name": "app",
         "image": format!("registry.example/shop/{}:1.4.2", volume.claim),
@@ -190,9 +199,20 @@ pub(crate) fn pod(volume: &Volume) -> Value {
         container["volumeDevices"] = json!([{"name": "data", "devicePath": "/dev/xvda"}]);
     } else {
         container["volumeMounts"] = json!([{
-            "name": "data", "mountPath": PLACE, "readOnly": volume.read_only,
+            "name": name, "mountPath": PLACE, "readOnly": volume.read_only,
         }]);
+        if volume.used == Use::SubPath {
+            container["volumeMounts"][0]["subPath"] = json!(SUB_PATH);
+        }
     }
+    let source = match volume.used {
+        Use::Inline => json!({"name": name, "csi": {"driver": volume.driver.name}}),
+        Use::InTree => json!({"name": name, "nfs": {"server": "files.example", "path": "/wiki"}}),
+        _ => json!({
+            "name": name,
+            "persistentVolumeClaim": {"claimName": volume.claim, "readOnly": volume.read_only},
+        }),
+    };
     let ready = |name: &str| {
         json!({
             "type": name, "status": "True",
@@ -210,10 +230,7 @@ pub(crate) fn pod(volume: &Volume) -> Value {
             "nodeName": NODE,
             "restartPolicy": "Always",
             "containers": [container],
-            "volumes": [{
-                "name": "data",
-                "persistentVolumeClaim": {"claimName": volume.claim, "readOnly": volume.read_only},
-            }],
+            "volumes": [source],
         },
         "status": {
             "phase": "Running",
@@ -303,9 +320,9 @@ pub(crate) fn event(volume: &Volume, told: &Told<'_>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::catalogue::catalogue;
     use crate::lab::manifests;
     use crate::lab::site::Abilities;
-    use crate::lab::volumes::catalogue;
 
     #[test]
     fn every_object_means_the_same_to_the_types_of_the_api() {
@@ -346,6 +363,10 @@ mod tests {
             claim(&volumes[0]),
             claim(&volumes[1]),
             pod(&volumes[6]),
+            pod(&volumes[9]),
+            pod(&volumes[12]),
+            pod(&volumes[14]),
+            persistent_volume(&volumes[13]),
             persistent_volume(&volumes[0]),
             pod(&volumes[0]),
             attachment(&volumes[0]),

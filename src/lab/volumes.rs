@@ -9,13 +9,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::lab::catalogue::{DRIVERS, Driver, Plan, SECOND_POD};
 use crate::lab::expansion::Growth;
 use crate::lab::faults::Fault;
 use crate::lab::plugin::Record;
-use crate::lab::site::{Abilities, NODE, Setup};
+use crate::lab::site::{NODE, Setup};
 
 /// The namespace of all claims and pods.
 pub(crate) const NAMESPACE: &str = "shop";
+
+/// The directory of a volume that its pod mounts alone.
+pub(crate) const SUB_PATH: &str = "thumbnails";
 
 const MIB: u64 = 1024 * 1024;
 
@@ -30,6 +34,25 @@ pub(crate) enum Kind {
     Fuse,
     /// No filesystem: the pod gets the device.
     Block,
+    /// A directory of a disk of the node.
+    Directory,
+}
+
+/// How pods use a volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// One pod, by a claim.
+    Alone,
+    /// The pod's container gets a single directory of it.
+    SubPath,
+    /// By a claim that is for readers only (ROX).
+    ReadOnlyMany,
+    /// Two pods (RWX).
+    Shared,
+    /// It lives and dies with its pod, without a claim.
+    Inline,
+    /// A plugin that is built into the kubelet mounts it.
+    InTree,
 }
 
 impl Kind {
@@ -55,80 +78,8 @@ impl Kind {
             Self::Tmpfs => "tmpfs",
             Self::Fuse => "fuse",
             Self::Block => "block",
+            Self::Directory => "directory",
         }
-    }
-}
-
-/// A driver: one plugin process, one storage class.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Driver {
-    pub(crate) name: &'static str,
-    pub(crate) class: &'static str,
-    pub(crate) attach: bool,
-    pub(crate) expansion: bool,
-}
-
-/// The drivers. One plugin's death must not touch the volumes of another.
-pub(crate) static DRIVERS: [Driver; 3] = [
-    Driver {
-        name: "lab.csi-doctor.io",
-        class: "lab-block",
-        attach: true,
-        expansion: true,
-    },
-    Driver {
-        name: "archive.csi-doctor.io",
-        class: "lab-archive",
-        attach: true,
-        expansion: false,
-    },
-    Driver {
-        name: "slow.csi-doctor.io",
-        class: "lab-files",
-        attach: false,
-        expansion: false,
-    },
-];
-
-struct Plan {
-    claim: &'static str,
-    pod: &'static str,
-    driver: usize,
-    kind: Kind,
-    mebibytes: u64,
-    read_only: bool,
-}
-
-/// Small, and each fault can have a volume of its own.
-static PLANS: [Plan; 9] = [
-    plan("orders-db", "orders-db-0", 0, Kind::Ext4, 128),
-    plan("cart-cache", "cart-cache-0", 0, Kind::Ext4, 64),
-    plan("invoices", "invoices-7d9c6bb5f4-x2kqv", 0, Kind::Ext4, 64),
-    plan("search-index", "search-index-0", 0, Kind::Xfs, 320),
-    plan("session-store", "session-store-0", 0, Kind::Ext4, 128),
-    plan("audit-log", "audit-log-0", 0, Kind::Btrfs, 160),
-    plan("ledger", "ledger-0", 0, Kind::Block, 64),
-    Plan {
-        read_only: true,
-        ..plan("reports", "reports-5c4f98d7b-m8zlp", 1, Kind::Ext4, 64)
-    },
-    plan("media", "media-6f7d8c9b5d-r4wtn", 2, Kind::Fuse, 512),
-];
-
-const fn plan(
-    claim: &'static str,
-    pod: &'static str,
-    driver: usize,
-    kind: Kind,
-    mebibytes: u64,
-) -> Plan {
-    Plan {
-        claim,
-        pod,
-        driver,
-        kind,
-        mebibytes,
-        read_only: false,
     }
 }
 
@@ -147,6 +98,7 @@ pub(crate) struct Volume {
     pub(crate) pod: &'static str,
     pub(crate) driver: &'static Driver,
     pub(crate) kind: Kind,
+    pub(crate) used: Use,
     pub(crate) read_only: bool,
     pub(crate) claim_uid: String,
     pub(crate) pod_uid: String,
@@ -169,56 +121,29 @@ pub(crate) struct Volume {
     pub(crate) faults: BTreeSet<Fault>,
 }
 
-/// The volumes that this machine lets us make, and those that it does not,
-/// with the reason.
-pub(crate) fn catalogue(
-    abilities: &Abilities,
-    now: Timestamp,
-) -> (Vec<Volume>, Vec<(&'static str, String)>) {
-    let mut volumes = Vec::new();
-    let mut missing = Vec::new();
-    for plan in &PLANS {
-        let kind = match plan.kind {
-            Kind::Fuse => match &abilities.fuse {
-                Ok(()) => Kind::Fuse,
-                Err(reason) => {
-                    missing.push((plan.claim, reason.clone()));
-                    continue;
-                }
-            },
-            Kind::Block => match &abilities.loops {
-                Ok(()) => Kind::Block,
-                Err(reason) => {
-                    missing.push((plan.claim, reason.clone()));
-                    continue;
-                }
-            },
-            _ if abilities.loops.is_err() => Kind::Tmpfs,
-            Kind::Xfs if abilities.xfs.is_err() => Kind::Ext4,
-            Kind::Btrfs if abilities.btrfs.is_err() => Kind::Ext4,
-            kind => kind,
-        };
-        volumes.push(Volume::new(plan, kind, now));
-    }
-    (volumes, missing)
-}
-
 impl Volume {
-    fn new(plan: &Plan, kind: Kind, now: Timestamp) -> Self {
+    /// A volume as it is planned; `kind` is what the machine allows.
+    pub(super) fn new(plan: &Plan, kind: Kind, now: Timestamp) -> Self {
         let size = plan.mebibytes * MIB;
         let driver = &DRIVERS[plan.driver];
+        let pod_uid = uuid(&format!("pod {}", plan.pod));
+        let handle = if plan.used == Use::Inline {
+            // As the kubelet makes it up (`pkg/volume/csi`, `makeVolumeHandle`).
+            format!("csi-{}", sha256(&format!("{pod_uid}{}", plan.claim)))
+        } else {
+            let seed = format!("{} {}", driver.name, plan.claim);
+            format!("vol-{}", &sha256(&seed)[..17])
+        };
         Self {
             claim: plan.claim,
             pod: plan.pod,
             driver,
             kind,
+            used: plan.used,
             read_only: plan.read_only,
             claim_uid: uuid(&format!("claim {}", plan.claim)),
-            pod_uid: uuid(&format!("pod {}", plan.pod)),
-            handle: format!(
-                "vol-{}",
-                &sha256(&format!("{} {}", driver.name, plan.claim))[..17]
-            ),
+            pod_uid,
+            handle,
             created: now,
             requested: size,
             capacity: size,
@@ -245,9 +170,36 @@ impl Volume {
         sha256(self.pod)
     }
 
-    /// The persistent volume's name, as the provisioner makes it.
+    /// The persistent volume's name, as the provisioner makes it; where there is none, the pod's own name for it.
     pub(crate) fn pv(&self) -> String {
-        format!("pvc-{}", self.claim_uid)
+        if self.has_claim() {
+            format!("pvc-{}", self.claim_uid)
+        } else {
+            self.claim.to_owned()
+        }
+    }
+
+    /// Whether it comes to its pod by a claim.
+    pub(crate) fn has_claim(&self) -> bool {
+        !matches!(self.used, Use::Inline | Use::InTree)
+    }
+
+    /// The access mode as Kubernetes objects write it.
+    pub(crate) fn access_mode(&self) -> &'static str {
+        match self.used {
+            Use::ReadOnlyMany => "ReadOnlyMany",
+            Use::Shared => "ReadWriteMany",
+            _ => "ReadWriteOnce",
+        }
+    }
+
+    /// The same volume in the other pod that uses it.
+    pub(crate) fn in_second_pod(&self) -> Option<Self> {
+        (self.used == Use::Shared).then(|| Self {
+            pod: SECOND_POD,
+            pod_uid: uuid(&format!("pod {SECOND_POD}")),
+            ..self.clone()
+        })
     }
 
     /// The attachment's name, as the attach/detach controller makes it.
@@ -299,12 +251,27 @@ impl Volume {
 
     /// The directory that holds the pod's mount.
     pub(crate) fn pod_directory(&self, setup: &Setup) -> PathBuf {
-        setup
-            .kubelet()
-            .join("pods")
-            .join(&self.pod_uid)
-            .join("volumes/kubernetes.io~csi")
-            .join(self.pv())
+        let volumes = setup.kubelet().join("pods").join(&self.pod_uid);
+        let plugin = match self.used {
+            Use::InTree => "volumes/kubernetes.io~nfs",
+            _ => "volumes/kubernetes.io~csi",
+        };
+        volumes.join(plugin).join(self.pv())
+    }
+
+    /// What the runtime mounts in the container: the kubelet's bind of a subPath
+    /// (`pkg/volume/util/subpath`), or the volume itself.
+    pub(crate) fn for_container(&self, setup: &Setup) -> PathBuf {
+        match self.used {
+            Use::SubPath => setup
+                .kubelet()
+                .join("pods")
+                .join(&self.pod_uid)
+                .join("volume-subpaths")
+                .join(self.pv())
+                .join("app/0"),
+            _ => self.target(setup),
+        }
     }
 
     /// CSI's target path.
@@ -314,6 +281,7 @@ impl Volume {
                 let published = Self::block_directory(setup).join("publish");
                 published.join(self.pv()).join(&self.pod_uid)
             }
+            _ if self.used == Use::InTree => self.pod_directory(setup),
             _ => self.pod_directory(setup).join("mount"),
         }
     }
@@ -373,22 +341,5 @@ mod tests {
         assert_eq!(quantity(128 * MIB), "128Mi");
         assert_eq!(quantity(2048 * MIB), "2Gi");
         assert_eq!(quantity(1000), "1000");
-    }
-
-    #[test]
-    fn without_devices_filesystems_become_tmpfs() {
-        let no = || Err("no".to_owned());
-        let abilities = Abilities {
-            loops: no(),
-            xfs: no(),
-            btrfs: no(),
-            fuse: no(),
-        };
-        let (volumes, missing) = catalogue(&abilities, Timestamp::UNIX_EPOCH);
-        assert!(volumes.iter().all(|volume| volume.kind == Kind::Tmpfs));
-        assert_eq!(
-            missing,
-            [("ledger", "no".to_owned()), ("media", "no".to_owned())]
-        );
     }
 }

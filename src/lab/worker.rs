@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 
 use crate::lab::laboratory::Lab;
 use crate::lab::site::{Setup, Task};
-use crate::lab::volumes::quantity;
+use crate::lab::volumes::{Use, Volume, quantity};
 use crate::lab::{control, demo, terminal};
 
 /// Runs until the namespaces end, or the demo does.
@@ -48,6 +48,27 @@ async fn work(setup: Setup) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Who brings a volume to its pod.
+fn by(volume: &Volume) -> &'static str {
+    match volume.used {
+        Use::InTree => "the kubelet's own NFS plugin",
+        _ => volume.driver.name,
+    }
+}
+
+/// What is special about how pods use a volume.
+fn manner(volume: &Volume) -> &'static str {
+    match volume.used {
+        Use::Alone if volume.read_only => ", read-only in its pod",
+        Use::Alone => "",
+        Use::SubPath => ", a single directory of it in its pod",
+        Use::ReadOnlyMany => ", for readers only",
+        Use::Shared => ", in two pods",
+        Use::Inline => ", without a claim",
+        Use::InTree => ", which is not covered",
+    }
+}
+
 /// What was made, and how its times compare to ordinary ones.
 fn introduction(lab: &Lab) -> String {
     let setup = &lab.setup;
@@ -69,12 +90,8 @@ fn introduction(lab: &Lab) -> String {
             volume.claim,
             quantity(volume.capacity),
             volume.kind.fs_type(),
-            volume.driver.name,
-            if volume.read_only {
-                ", read-only in its pod"
-            } else {
-                ""
-            },
+            by(volume),
+            manner(volume),
         ));
     }
     for (claim, reason) in &lab.missing {

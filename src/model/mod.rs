@@ -5,10 +5,12 @@
 
 #![deny(clippy::disallowed_methods)]
 
+pub mod brief;
 pub mod cause;
 pub mod driver;
 pub mod facts;
 pub mod finding;
+pub mod health;
 pub mod kubelet;
 pub mod leftover;
 pub mod mount;

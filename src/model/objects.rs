@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
+use crate::model::driver::Registration;
 use crate::model::finding::Object;
+use crate::model::health::HealthEntry;
 use crate::model::names::{
     ClaimRef, ClassName, DriverName, HostPath, NodeName, PersistentVolumeName, PodRef, Uid,
     VolumeHandle,
@@ -139,6 +141,8 @@ pub struct PodVolume {
     pub read_only: bool,
     /// Where its containers have it.
     pub places: Vec<ContainerPlace>,
+    /// What is wrong with it (Kubernetes 1.37, `status.volumeHealth`).
+    pub health: Vec<HealthEntry>,
 }
 
 /// Where a container has a volume.
@@ -190,6 +194,8 @@ pub struct Claim {
     pub made_from: Option<String>,
     /// Codes that its owner does not want to be counted (`csi-doctor.io/silence`).
     pub silence: Option<String>,
+    /// What is wrong with its volume (Kubernetes 1.37, `status.healthStatus`).
+    pub health: Vec<HealthEntry>,
 }
 
 impl Claim {
@@ -280,7 +286,9 @@ pub struct CsiNode {
     /// The node.
     pub node: NodeName,
     /// The drivers that the kubelet registered, also long ago.
-    pub drivers: Vec<DriverName>,
+    pub drivers: Vec<(DriverName, Registration)>,
+    /// What the kubelet wrote of the storage behind them (Kubernetes 1.37, `status.storageHealth`).
+    pub health: Vec<(DriverName, HealthEntry)>,
 }
 
 /// A StorageClass.

@@ -2,9 +2,11 @@
 //!
 //! Claim `shop/orders-db`, 10Gi of ext4 on `/dev/sdb`, in pod `shop/orders-0` on `node-1`.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
-use crate::model::driver::{Driver, Plugin};
+use crate::model::driver::{Driver, NodeInfo, Plugin, Registration};
 use crate::model::facts::{NodeFacts, Thresholds};
 use crate::model::finding::{Object, RuleVerdicts};
 use crate::model::kubelet::Kubelet;
@@ -14,7 +16,7 @@ use crate::model::names::{ClaimRef, HostPath, PodRef};
 use crate::model::objects::{
     Attachment, Claim, Class, CsiSource, PersistentVolume, PodState, VolumeMode,
 };
-use crate::model::observed::{Listing, Observed};
+use crate::model::observed::{Gap, Listing, Observed, Why};
 use crate::model::sizes::{Bytes, FilesystemSize, Sizes};
 use crate::model::state::{BlockDevice, FilesystemErrors, KernelState};
 use crate::model::volume::{DriverStats, Inside, Published, Volume};
@@ -67,7 +69,21 @@ pub fn driver() -> Driver {
                 "EXPAND_VOLUME".into(),
             ]),
             services: Observed::Known(vec!["CONTROLLER_SERVICE".into(), Plugin::ONLINE.into()]),
+            info: Observed::Known(NodeInfo {
+                node_id: "i-0001".into(),
+                max_volumes: 25,
+            }),
+            took: Duration::ZERO,
+            storage_health: Observed::Unknown(unspoken("NodeGetStorageHealth")),
         }),
+        registered_as: Observed::Known(Some("disk.example.com".into())),
+        csi_node: Observed::Known(Some(Registration {
+            node_id: "i-0001".into(),
+            allocatable: Some(25),
+        })),
+        started: Some(noon()),
+        attached: 1,
+        reported_health: Vec::new(),
     }
 }
 
@@ -87,7 +103,14 @@ pub fn claim() -> Claim {
         node_expansion_not_required: false,
         made_from: None,
         silence: None,
+        health: Vec::new(),
     }
+}
+
+/// What a driver leaves that does not have a call.
+fn unspoken(call: &str) -> Gap {
+    let what = format!("driver disk.example.com does not have {call}");
+    Gap::new(Why::Unsupported, what)
 }
 
 /// Its volume.
@@ -139,11 +162,14 @@ pub fn volume() -> Volume {
             live: Observed::Known(true),
             inside: Observed::Known(vec![inside()]),
             events: Listing::default(),
+            health: Vec::new(),
         }],
         stats: Observed::Known(DriverStats {
             usage: Some(usage),
             condition: None,
         }),
+        health: Observed::Unknown(unspoken("NodeGetVolumeHealth")),
+        condition_promised: false,
         sizes: Sizes {
             request: Observed::Known(Some(Bytes(10 * GI))),
             allocated: Observed::Known(None),

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::model::driver::Plugin;
 use crate::model::facts::Thresholds;
+use crate::model::health::HealthEntry;
 use crate::model::mount::{Mount, Usage};
 use crate::model::names::{DriverName, HostPath, NodeName, Uid, VolumeHandle};
 use crate::model::objects::Objects;
@@ -149,12 +150,16 @@ pub struct PluginSeen {
     pub socket: HostPath,
     /// What it answers.
     pub plugin: Observed<Plugin>,
+    /// The name under which a registrar tells of it; none where none does.
+    pub registered_as: Observed<Option<DriverName>>,
+    /// When its socket was made.
+    pub started: Option<Timestamp>,
 }
 
 /// The second round: what volumes answered when they were touched, each within its deadline.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Answers {
-    /// What is mounted on a target path, by target path.
+    /// What is mounted on a path, by the path that was touched.
     pub filesystems: BTreeMap<HostPath, Observed<Filesystem>>,
     /// The size of the block device under a mount, by its target path; `None` for filesystems without one.
     pub devices: BTreeMap<HostPath, Observed<Option<Bytes>>>,
@@ -162,6 +167,8 @@ pub struct Answers {
     pub states: BTreeMap<HostPath, KernelState>,
     /// What the driver says of a volume.
     pub stats: BTreeMap<(DriverName, VolumeHandle), Observed<DriverStats>>,
+    /// What the driver says of a volume's health.
+    pub health: BTreeMap<(DriverName, VolumeHandle), Observed<Vec<HealthEntry>>>,
 }
 
 /// What a filesystem answers.

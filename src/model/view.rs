@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::model::brief::Brief;
 use crate::model::driver::Driver;
 use crate::model::finding::{Code, Finding, RuleVerdicts, Severity, State};
 use crate::model::names::{ClaimRef, NodeName};
 use crate::model::observed::Gap;
-use crate::model::scan::Scan;
 use crate::model::volume::Volume;
 
 /// What the collector, or the agent alone, shows.
@@ -44,8 +44,10 @@ pub struct NodeView {
     pub heard: Timestamp,
     /// Whether it has been silent for too long, so that nothing about it is certain.
     pub silent: bool,
-    /// What it said last.
-    pub scan: Arc<Scan>,
+    /// What it said last, in short.
+    pub brief: Arc<Brief>,
+    /// The same in full, as its keeper packed it; empty where nobody keeps it.
+    pub packed: Arc<[u8]>,
 }
 
 /// A node that has reported, in short.
@@ -81,45 +83,18 @@ pub struct NodeVolume {
 }
 
 impl NodeView {
-    /// All that could not be seen on it.
-    pub fn gaps(&self) -> impl Iterator<Item = &Gap> {
-        let facts = &self.scan.facts;
-        facts
-            .gaps
-            .iter()
-            .chain(&facts.volumes.gaps)
-            .chain(&facts.drivers.gaps)
-    }
-
     /// The node in short.
     pub fn status(&self) -> NodeStatus {
-        let mut gaps: Vec<Gap> = self.gaps().cloned().collect();
-        gaps.sort();
-        gaps.dedup();
+        let brief = &self.brief;
         NodeStatus {
             name: self.name.clone(),
             heard: self.heard,
             silent: self.silent,
-            agent_version: self.scan.version.clone(),
-            volumes: self.scan.facts.volumes.items.len() as u64,
-            drivers: self.scan.facts.drivers.items.clone(),
-            gaps,
+            agent_version: brief.agent_version.clone(),
+            volumes: brief.volumes as u64,
+            drivers: brief.drivers.clone(),
+            gaps: brief.gaps.iter().cloned().collect(),
         }
-    }
-
-    /// Its volumes.
-    pub fn volumes(&self) -> impl Iterator<Item = NodeVolume> {
-        self.scan
-            .facts
-            .volumes
-            .items
-            .iter()
-            .map(|volume| NodeVolume {
-                node: self.name.clone(),
-                observed_at: self.scan.facts.observed_at,
-                silent: self.silent,
-                volume: volume.clone(),
-            })
     }
 }
 
@@ -192,6 +167,18 @@ pub struct RuleCount {
     pub unknown: usize,
 }
 
+impl RuleCount {
+    /// How often these verdicts said what.
+    pub fn of(verdicts: &RuleVerdicts) -> Self {
+        Self {
+            code: verdicts.code.clone(),
+            ok: verdicts.ok as usize,
+            problem: verdicts.problems.len(),
+            unknown: verdicts.unknowns.len(),
+        }
+    }
+}
+
 impl View {
     /// The numbers of it.
     pub fn summary(&self) -> Summary {
@@ -202,15 +189,15 @@ impl View {
             } else {
                 summary.nodes_heard += 1;
             }
-            let facts = &node.scan.facts;
-            summary.volumes += facts.volumes.items.len();
-            summary.drivers += facts.drivers.items.len();
-            let gaps = node.status().gaps;
+            let brief = &node.brief;
+            summary.volumes += brief.volumes;
+            summary.drivers += brief.drivers.len();
+            let gaps = brief.gaps.iter();
             summary
                 .gaps
-                .extend(gaps.iter().map(|gap| (node.name.clone(), gap.to_string())));
-            for verdicts in &node.scan.verdicts {
-                count_rule(&mut summary.rules, verdicts);
+                .extend(gaps.map(|gap| (node.name.clone(), gap.to_string())));
+            for count in &brief.rules {
+                count_rule(&mut summary.rules, count);
             }
         }
         let gaps = self.cluster.gaps.iter();
@@ -222,22 +209,15 @@ impl View {
     }
 }
 
-fn count_rule(rules: &mut Vec<RuleCount>, verdicts: &RuleVerdicts) {
-    let at = rules
-        .iter()
-        .position(|rule| rule.code == verdicts.code)
-        .unwrap_or_else(|| {
-            rules.push(RuleCount {
-                code: verdicts.code.clone(),
-                ok: 0,
-                problem: 0,
-                unknown: 0,
-            });
-            rules.len() - 1
-        });
-    rules[at].ok += verdicts.ok as usize;
-    rules[at].problem += verdicts.problems.len();
-    rules[at].unknown += verdicts.unknowns.len();
+fn count_rule(rules: &mut Vec<RuleCount>, count: &RuleCount) {
+    match rules.iter_mut().find(|rule| rule.code == count.code) {
+        Some(rule) => {
+            rule.ok += count.ok;
+            rule.problem += count.problem;
+            rule.unknown += count.unknown;
+        }
+        None => rules.push(count.clone()),
+    }
 }
 
 fn count_story(summary: &mut Summary, story: &Story) {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::model::finding::{Object, Subject};
+use crate::model::health::HealthEntry;
 use crate::model::mount::{Mount, Usage};
 use crate::model::names::{DriverName, HostPath, NodeName, PodRef, VolumeHandle};
 use crate::model::objects::{
@@ -43,6 +44,10 @@ pub struct Volume {
     pub published: Vec<Published>,
     /// What the driver answers about it.
     pub stats: Observed<DriverStats>,
+    /// What is wrong with it, as the driver says (`NodeGetVolumeHealth`, CSI 1.13); nothing when it is well.
+    pub health: Observed<Vec<HealthEntry>>,
+    /// Its driver promises to tell its condition with its usage (capability `VOLUME_CONDITION`, CSI ≤ 1.12).
+    pub condition_promised: bool,
     /// Its sizes, from the request to the filesystem.
     pub sizes: Sizes,
     /// What the kernel says of its filesystem and its device.
@@ -83,6 +88,8 @@ pub struct Published {
     pub inside: Observed<Vec<Inside>>,
     /// What was said of mounting it in this pod, oldest first.
     pub events: Listing<Event>,
+    /// What the kubelet wrote of its health into the pod (Kubernetes 1.37, `status.volumeHealth`).
+    pub health: Vec<HealthEntry>,
 }
 
 /// A directory of a volume, bound for one container.
@@ -155,6 +162,26 @@ impl Volume {
             (_, Some(_)) => false,
             _ => self.object() == *object,
         }
+    }
+
+    /// The namespaces of its claim, else of its pods.
+    pub fn namespaces(&self) -> impl Iterator<Item = &str> {
+        let claim = self.claim.as_ref().map(|claim| &claim.claim.namespace);
+        let pods = self.published.iter().map(|one| &one.pod.namespace);
+        let pods = pods.filter(move |_| claim.is_none());
+        claim.into_iter().chain(pods).map(String::as_str)
+    }
+
+    /// The names that it goes by: claim, `PersistentVolume`, directory, handle.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let claim = self.claim.as_ref().map(|claim| claim.claim.name.as_str());
+        let persistent = self.persistent.known().and_then(Option::as_ref);
+        let handle = self.handle.known().map(VolumeHandle::as_str);
+        claim
+            .into_iter()
+            .chain(persistent.map(|persistent| persistent.name.as_str()))
+            .chain([self.spec_name.as_str()])
+            .chain(handle)
     }
 
     /// Its mounts, where they were seen.

@@ -1,8 +1,9 @@
 //! The state of filesystems and devices as the kernel keeps it, read before anything is touched.
 //!
-//! Two readings tell busy from stuck: requests that wait for a FUSE daemon, and block I/O in flight
-//! while nothing ends, are looked at again after a moment, and compared with the round before. The
-//! clock of its memory is the caller's.
+//! Two readings tell busy from stuck. Block I/O in flight is compared with the round before: where
+//! nothing has ended since, what was in flight then still is. Requests that wait for a FUSE daemon are
+//! looked at again after a moment, unless they waited in the round before too. The clock of its memory
+//! is the caller's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -18,7 +19,7 @@ use crate::model::state::{BlockDevice, FilesystemErrors, KernelState, Waiting};
 
 use super::sysfs::{self, Activity};
 
-/// Between the two readings of a round. A healthy daemon or disk ends something in that time.
+/// Between the two readings of a round. A healthy daemon answers something in that time.
 const AGAIN: Duration = Duration::from_millis(100);
 
 /// Reads the state of what is mounted; lives as long as the program, since it compares.
@@ -78,7 +79,7 @@ impl Kernel {
         }
     }
 
-    /// One round. It sleeps for a moment where something is in flight, and only there.
+    /// One round. It sleeps for a moment where requests begin to wait, and only then.
     pub fn look(&mut self, now: Timestamp, mounts: &[Mount]) -> Looked {
         let mut looked = Looked::default();
         let devices = self.read_devices(now, mounts, &mut looked);
@@ -195,27 +196,16 @@ impl Kernel {
         moving: &[(DeviceNumber, Activity)],
     ) -> BTreeMap<DeviceNumber, (u64, Option<Timestamp>)> {
         let mut flights = BTreeMap::new();
-        if !moving.is_empty() {
-            std::thread::sleep(AGAIN);
-        }
         let mut still = BTreeMap::new();
-        for (number, first) in moving {
-            let again = sysfs::activity(&self.host_root, *number);
-            let Some(again) = again.known().filter(|again| again.in_flight > 0) else {
-                continue;
+        for (number, activity) in moving {
+            let begun = match self.flights.get(number) {
+                Some((completed, since)) if *completed == activity.completed => *since,
+                _ => now,
             };
-            let stands =
-                again.completed == first.completed && sysfs::counts(&self.host_root, *number);
-            let mut since = None;
-            if stands {
-                let begun = match self.flights.get(number) {
-                    Some((completed, since)) if *completed == again.completed => *since,
-                    _ => now,
-                };
-                still.insert(*number, (again.completed, begun));
-                since = (now.duration_since(begun) >= self.patience).then_some(begun);
-            }
-            flights.insert(*number, (again.in_flight, since));
+            still.insert(*number, (activity.completed, begun));
+            let stands = now.duration_since(begun) >= self.patience
+                && sysfs::counts(&self.host_root, *number);
+            flights.insert(*number, (activity.in_flight, stands.then_some(begun)));
         }
         self.flights = still;
         flights
@@ -233,16 +223,21 @@ impl Kernel {
             .into_iter()
             .map(|connection| (connection, sysfs::fuse_waiting(root, connection)))
             .collect();
-        let some_wait = |read: &Observed<Option<u64>>| matches!(read, Observed::Known(Some(1..)));
-        if read.values().any(some_wait) {
+        let before = std::mem::take(&mut self.waiting);
+        let is_new = |connection: &u32, read: &Observed<Option<u64>>| {
+            matches!(read, Observed::Known(Some(1..))) && !before.contains_key(connection)
+        };
+        if read
+            .iter()
+            .any(|(connection, read)| is_new(connection, read))
+        {
             std::thread::sleep(AGAIN);
             for (connection, read) in &mut read {
-                if some_wait(read) {
+                if is_new(connection, read) {
                     *read = sysfs::fuse_waiting(root, *connection);
                 }
             }
         }
-        let before = std::mem::take(&mut self.waiting);
         read.into_iter()
             .map(|(connection, read)| {
                 let waiting = read.map(|requests| {

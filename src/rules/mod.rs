@@ -25,11 +25,15 @@ macro_rules! rules {
 }
 
 rules! {
+    attach_limit_reached,
     container_mount_stale,
     controller_expansion_failed,
     controller_expansion_pending,
     device_missing,
     device_not_resized,
+    driver_not_ready,
+    driver_not_registered,
+    driver_slow,
     driver_unreachable,
     expansion_status_stale,
     filesystem_errors,
@@ -48,8 +52,10 @@ rules! {
     staged_device_mismatch,
     staged_without_pod,
     stale_mount,
+    storage_backend_unhealthy,
     unexpected_read_only,
     unmount_stuck,
+    volume_condition_abnormal,
     volume_not_mounted,
 }
 

@@ -24,10 +24,11 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(node: &NodeFacts, verdicts: &mut Verdicts) {
     for volume in verdicts.each(&node.volumes) {
+        let driver = node.drivers.items.iter().find(|driver| driver.name == volume.driver);
         for published in &volume.published {
             let subject = volume.subject(&node.node);
-            match mounting::wait(volume, published) {
-                Wait::No | Wait::Silent => verdicts.ok(subject),
+            match mounting::wait(volume, published, driver) {
+                Wait::No | Wait::Full(_) | Wait::Silent => verdicts.ok(subject),
                 Wait::Unknown(gap) => verdicts.unknown(subject, gap),
                 Wait::Told(event) => {
                     let what = format!("volume {} cannot be mounted", volume.spec_name);

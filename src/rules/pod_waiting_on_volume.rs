@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::causes::{Symptom, classify};
+use crate::model::driver::Driver;
 use crate::model::facts::NodeFacts;
 use crate::model::finding::{Problem, Severity};
 use crate::model::observed::Observed;
@@ -24,21 +25,21 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(node: &NodeFacts, verdicts: &mut Verdicts) {
     for volume in verdicts.each(&node.volumes) {
+        let driver = node.drivers.items.iter().find(|driver| driver.name == volume.driver);
         for published in &volume.published {
             let subject = volume.subject(&node.node);
-            match mounting::wait(volume, published) {
+            match mounting::wait(volume, published, driver) {
                 // Why is another rule's to tell.
-                Wait::No | Wait::Told(_) => verdicts.ok(subject),
+                Wait::No | Wait::Full(_) | Wait::Told(_) => verdicts.ok(subject),
                 Wait::Unknown(gap) => verdicts.unknown(subject, gap),
-                Wait::Silent => verdicts.problem(subject, problem(node, volume, published)),
+                Wait::Silent => verdicts.problem(subject, problem(node, volume, published, driver)),
             }
         }
     }
 }
 
-fn problem(node: &NodeFacts, volume: &Volume, published: &Published) -> Problem {
+fn problem(node: &NodeFacts, volume: &Volume, published: &Published, driver: Option<&Driver>) -> Problem {
     let pod = &published.pod;
-    let driver = node.drivers.items.iter().find(|driver| driver.name == volume.driver);
     let (stage, why) = mounting::missing(volume, driver);
     let step = match stage {
         MountStage::Attached => "attached to the node",
@@ -142,14 +143,14 @@ mod tests {
 
     #[test]
     fn the_attachers_error_is_told_with_its_cause() {
-        let words = "rpc error: code = ResourceExhausted desc = maximum number of volumes attached to the node";
+        let words = "rpc error: code = Internal desc = could not attach volume: VolumeInUse: vol-11 is already attached to an instance";
         check(&RULE, &unattached(Some(words)), expect![[r#"
             warning PodWaitingOnVolume: claim shop/orders-db on node node-1
               Pod shop/orders-0 waits on node-1 for volume pvc-11, which is not yet attached to the node, and no event says why.
-              = node-attach-limit (stated)
-              - missing step: VolumeAttachment csi-0011 is not attached: rpc error: code = ResourceExhausted desc = maximum number of volumes attached to the node [VolumeAttachment and the host's mount table]
+              = multi-attach-previous-node (likely)
+              - missing step: VolumeAttachment csi-0011 is not attached: rpc error: code = Internal desc = could not attach volume: VolumeInUse: vol-11 is already attached to an instance [VolumeAttachment and the host's mount table]
               - driver on the node: answers [disk.example.com]
-              > Move pods, add nodes, or lower other attachments; do not retry on the same node.
+              > Wait for the detach (about 6 minutes); look at the old node's unmount if it does not come.
               > See what the attachment says.
                 kubectl get volumeattachments -o wide | grep pvc-11
               > Look in the log of the driver's external-attacher; where there is none, nobody attaches.

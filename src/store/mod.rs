@@ -11,11 +11,10 @@ use std::convert::Infallible;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use jiff::Timestamp;
-use prost::bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::history::Change;
@@ -127,15 +126,15 @@ pub struct Heard {
     pub origin: Origin,
 }
 
-/// A scan as it was received.
+/// A scan as it was received, packed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptScan {
     /// The node.
     pub node: String,
     /// When it came, by the collector's clock.
     pub received: Timestamp,
-    /// A `csidoctor.v1.Scan`.
-    pub bytes: Bytes,
+    /// A `csidoctor.v1.Scan`, as its keeper packs it.
+    pub packed: Arc<[u8]>,
 }
 
 /// What is written together: all of it or nothing.

@@ -42,8 +42,8 @@ pub(super) const MIGRATIONS: [&str; 2] = [
 ",
 ];
 
-/// The form of scans that is still read. They are a cache: others are dropped.
-pub(super) const SCAN_FORM: i64 = 1;
+/// The form of scans that is still read: packed, since 2. They are a cache: others are dropped.
+pub(super) const SCAN_FORM: i64 = 2;
 
 /// The number of the present form.
 pub(super) fn known_version() -> i32 {

@@ -156,7 +156,7 @@ impl Database {
             kept.scans.push(KeptScan {
                 node: row.get(0)?,
                 received: wire::at(row.get(1)?),
-                bytes: row.get::<_, Vec<u8>>(2)?.into(),
+                packed: row.get_ref(2)?.as_blob()?.into(),
             });
         }
         let mut heard = self
@@ -286,7 +286,7 @@ fn write_node(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
                 scan.node,
                 wire::at_ns(scan.received),
                 SCAN_FORM,
-                &scan.bytes[..]
+                &scan.packed[..]
             ])?;
     }
     if batch.gone {

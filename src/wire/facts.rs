@@ -84,6 +84,8 @@ impl From<&Volume> for v1::Volume {
         let (class, class_gap) = split_option(&volume.class, Into::into);
         let (staged, staged_gap) = split_option(&volume.staged, Into::into);
         let (stats, stats_gap) = split(&volume.stats, Into::into);
+        let (health, health_gap) =
+            split(&volume.health, |all| all.iter().map(Into::into).collect());
         Self {
             spec_name: volume.spec_name.clone(),
             driver: volume.driver.to_string(),
@@ -108,6 +110,9 @@ impl From<&Volume> for v1::Volume {
             stats_gap,
             sizes: Some((&volume.sizes).into()),
             state: Some((&volume.state).into()),
+            health: health.unwrap_or_default(),
+            health_gap,
+            condition_promised: volume.condition_promised,
         }
     }
 }
@@ -147,6 +152,12 @@ impl TryFrom<v1::Volume> for Volume {
             ),
             sizes: volume.sizes.unwrap_or_default().into(),
             state: state(volume.state),
+            health: observed(
+                Some(volume.health.into_iter().map(Into::into).collect()),
+                volume.health_gap,
+                "the volume's health",
+            ),
+            condition_promised: volume.condition_promised,
         })
     }
 }

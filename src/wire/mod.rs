@@ -24,10 +24,12 @@ mod weight;
 pub(crate) mod strategies;
 
 use prost::Message;
+use prost::bytes::Bytes;
 
 use crate::model::finding::{Finding, Subject};
 use crate::model::scan::{Origin, Scan};
-use crate::proto::v1;
+use crate::model::volume::Volume;
+use crate::proto::{ScanVolumes, v1};
 use crate::wire::value::{all, duration, milliseconds, name, required, word};
 
 pub use crate::wire::reply::{at, at_ns, least_severity};
@@ -128,6 +130,20 @@ pub fn decode_scan(bytes: &[u8]) -> Result<Scan, WireError> {
     v1::Scan::decode(bytes)?.try_into()
 }
 
+/// The volumes at these positions of the scan of these bytes, as far as there are any; what else it
+/// says is passed over.
+pub fn decode_volumes(bytes: Bytes, positions: &[u32]) -> Result<Vec<(u32, Volume)>, WireError> {
+    let facts = ScanVolumes::decode(bytes)?.facts.unwrap_or_default();
+    let mut volumes = Vec::with_capacity(positions.len());
+    for position in positions {
+        if let Some(bytes) = facts.volumes.get(*position as usize) {
+            let volume = v1::Volume::decode(bytes.clone())?.try_into()?;
+            volumes.push((*position, volume));
+        }
+    }
+    Ok(volumes)
+}
+
 /// The bytes of a finding.
 pub fn encode_finding(finding: &Finding) -> Vec<u8> {
     v1::Finding::from(finding).encode_to_vec()
@@ -156,6 +172,16 @@ mod tests {
         #[test]
         fn a_scan_comes_back_as_it_went(scan in strategies::scan()) {
             prop_assert_eq!(decode_scan(&encode_scan(&scan)), Ok(scan));
+        }
+
+        #[test]
+        fn some_volumes_are_those_of_the_whole(scan in strategies::scan()) {
+            let bytes = Bytes::from(encode_scan(&scan));
+            let volumes = scan.facts.volumes.items;
+            let last = u32::try_from(volumes.len()).unwrap();
+            let positions: Vec<u32> = (0..=last).rev().collect();
+            let expected: Vec<_> = (0..).zip(volumes).collect::<Vec<_>>().into_iter().rev().collect();
+            prop_assert_eq!(decode_volumes(bytes, &positions), Ok(expected));
         }
 
         #[test]

@@ -135,6 +135,7 @@ impl From<&Claim> for v1::Claim {
             silence: claim.silence.clone(),
             node_expansion_not_required: claim.node_expansion_not_required,
             made_from: claim.made_from.clone(),
+            health: claim.health.iter().map(Into::into).collect(),
         }
     }
 }
@@ -161,6 +162,7 @@ impl TryFrom<v1::Claim> for Claim {
             node_expansion_not_required: claim.node_expansion_not_required,
             made_from: claim.made_from.map(text),
             silence: claim.silence.map(text),
+            health: claim.health.into_iter().map(Into::into).collect(),
         })
     }
 }

@@ -41,6 +41,7 @@ impl From<&Published> for v1::Published {
             stacked: published.stacked,
             events: published.events.items.iter().map(Into::into).collect(),
             event_gaps: published.events.gaps.iter().map(Into::into).collect(),
+            health: published.health.iter().map(Into::into).collect(),
         }
     }
 }
@@ -90,6 +91,7 @@ impl TryFrom<v1::Published> for Published {
                 items: all("events", published.events)?,
                 gaps: gaps(published.event_gaps),
             },
+            health: published.health.into_iter().map(Into::into).collect(),
         })
     }
 }

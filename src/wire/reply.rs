@@ -5,7 +5,6 @@ use jiff::Timestamp;
 use crate::model::driver::Driver;
 use crate::model::finding::{Code, Severity};
 use crate::model::view::{NodeStatus, NodeView, NodeVolume, RuleCount, Story, Summary};
-use crate::model::volume::Volume;
 use crate::proto::v1;
 use crate::wire::WireError;
 use crate::wire::finding::to_severity;
@@ -41,14 +40,13 @@ impl TryFrom<v1::Node> for NodeStatus {
     }
 }
 
-impl v1::NodeVolume {
-    /// This volume of this node.
-    pub fn of(node: &NodeView, volume: &Volume) -> Self {
+impl From<&NodeVolume> for v1::NodeVolume {
+    fn from(volume: &NodeVolume) -> Self {
         Self {
-            node: node.name.to_string(),
-            observed_at_ns: nanoseconds(node.scan.facts.observed_at),
-            silent: node.silent,
-            volume: Some(volume.into()),
+            node: volume.node.to_string(),
+            observed_at_ns: nanoseconds(volume.observed_at),
+            silent: volume.silent,
+            volume: Some((&volume.volume).into()),
         }
     }
 }

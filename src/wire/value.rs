@@ -44,7 +44,7 @@ pub(super) fn words(words: Vec<String>) -> Vec<String> {
 /// Cuts to the limit, turns white space into spaces and drops what steers a terminal or turns
 /// the direction of writing.
 fn clean(text: String, limit: usize) -> String {
-    if text.len() <= limit && !text.chars().any(steers) {
+    if text.len() <= limit && (is_plain(text.as_bytes()) || !text.chars().any(steers)) {
         return text;
     }
     let mut harmless = String::with_capacity(text.len().min(limit));
@@ -62,6 +62,13 @@ fn clean(text: String, limit: usize) -> String {
     harmless
 }
 
+/// Whether it is printable ASCII alone, as nearly all text is. It looks at every byte without stopping,
+/// which a processor does many at a time.
+fn is_plain(bytes: &[u8]) -> bool {
+    let plain = |plain, byte: &u8| plain & matches!(byte, 0x20..=0x7e);
+    bytes.iter().fold(true, plain)
+}
+
 fn steers(character: char) -> bool {
     character.is_control() || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -69,6 +76,9 @@ fn steers(character: char) -> bool {
 /// A path, whose bytes need not be UTF-8: cut to the kernel's limit, control bytes become `?`.
 pub(super) fn path(mut bytes: Vec<u8>) -> HostPath {
     bytes.truncate(PATH_LIMIT);
+    if is_plain(&bytes) {
+        return HostPath(PathBuf::from(OsString::from_vec(bytes)));
+    }
     for index in 0..bytes.len() {
         // U+0080 to U+009F steer terminals too: 0xC2 and a byte below 0xA0.
         let steering = bytes[index].is_ascii_control()

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use csi_doctor::rules::{Check, RULES};
 use tempfile::TempDir;
 
-use crate::support::fake_plugin::{self, Manner, Served, serve_plugin};
+use crate::support::fake_plugin::{self, Manner, Served, serve_plugin, serve_registrar};
 
 /// The host root of a recorded scenario, with directories where it has mounts and a device in sysfs.
 struct Host {
@@ -104,8 +104,12 @@ impl Host {
         items.iter().map(line).collect()
     }
 
-    fn serve(&self, driver: &str, manner: &std::sync::Arc<Manner>) -> Served {
-        serve_plugin(&self.kubelet(), driver, manner)
+    fn serve(&self, driver: &str, manner: &std::sync::Arc<Manner>) -> [Served; 2] {
+        let endpoint = format!("/var/lib/kubelet/plugins/{driver}/csi.sock");
+        [
+            serve_plugin(&self.kubelet(), driver, manner),
+            serve_registrar(&self.kubelet(), "CSIPlugin", driver, &endpoint),
+        ]
     }
 }
 

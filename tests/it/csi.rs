@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use csi_doctor::csi::Plugins;
 use csi_doctor::csi::sockets::find_sockets;
-use csi_doctor::model::names::HostPath;
+use csi_doctor::model::driver::Plugin;
+use csi_doctor::model::names::{DriverName, HostPath};
 use csi_doctor::model::observed::{Listing, Observed, Why};
 use csi_doctor::model::seen::PluginSeen;
 use csi_doctor::model::volume::DriverStats;
@@ -97,6 +98,123 @@ async fn well_plugins_are_one_entry_each() {
         disk.example.com at /k/plugins/csi-disk/csi.sock: version "1.2.3", ready Some(true), can Some(["77", "GET_VOLUME_STATS", "STAGE_UNSTAGE_VOLUME"])
         share.example.com at /k/plugins/share/csi.sock: version "1.2.3", ready Some(true), can Some(["77", "GET_VOLUME_STATS", "STAGE_UNSTAGE_VOLUME"])
     "#]]).await;
+}
+
+/// What a plugin says of itself beside its name.
+async fn known(plugins: &Plugins) -> Plugin {
+    let seen = plugins.identify(&"/k".into()).await;
+    let plugin = seen.items.into_iter().next().unwrap().plugin;
+    plugin.known().unwrap().clone()
+}
+
+#[tokio::test]
+async fn readiness_has_four_dialects() {
+    let host = Host::new();
+    let disk = Manner::of("disk.example.com");
+    let _disk = serve_plugin(&host.kubelet(), "disk", &disk);
+    let plugins = host.plugins(LONG);
+    let mut shown = String::new();
+    let lost = Status::failed_precondition("no iscsid");
+    for answer in [None, Some(Ok(true)), Some(Ok(false)), Some(Err(lost))] {
+        *disk.ready.lock().unwrap() = answer;
+        let ready = known(&plugins).await.ready;
+        let said = match ready.gap() {
+            Some(gap) => gap.to_string(),
+            None => format!("{:?}", ready.known()),
+        };
+        writeln!(shown, "{said}").unwrap();
+    }
+    expect![[r#"
+        Some(true)
+        Some(true)
+        Some(false)
+        call Probe at /k/plugins/disk/csi.sock: FailedPrecondition: no iscsid (Unavailable)
+    "#]]
+    .assert_eq(&shown);
+}
+
+#[tokio::test]
+async fn health_is_asked_where_the_plugin_has_the_calls() {
+    let host = Host::new();
+    let disk = Manner::of("disk.example.com");
+    let _disk = serve_plugin(&host.kubelet(), "disk", &disk);
+    let plugins = host.plugins(LONG);
+    let before = known(&plugins).await.storage_health;
+    assert_eq!(before.gap().map(|gap| gap.why), Some(Why::Unsupported));
+    *disk.health.lock().unwrap() = Some(vec![1, 2, 3, 0, 99]);
+    let storage = known(&plugins).await.storage_health;
+    let path = HostPath::from("/k/pods/p/mount");
+    let volume = plugins
+        .health(&socket("disk"), &"a".into(), &path, None)
+        .await;
+    let mut shown = String::new();
+    for (of, health) in [("storage", storage), ("volume", volume)] {
+        for entry in health.known().unwrap() {
+            writeln!(shown, "{of}: {entry}").unwrap();
+        }
+    }
+    expect![[r#"
+        storage: Degraded
+        storage: Unreachable
+        storage: something that is not known here (3)
+        storage: something that is not known here (0)
+        storage: something that is not known here (99)
+        volume: Degraded (Told): ab
+        volume: Inaccessible (Told): ab
+        volume: DataLoss (Told): ab
+        volume: something that is not known here (0) (Told): ab
+        volume: something that is not known here (99) (Told): ab
+    "#]]
+    .assert_eq(&shown);
+}
+
+#[tokio::test]
+async fn what_the_node_is_called_is_asked_once_for_each_start() {
+    let host = Host::new();
+    let disk = Manner::of("disk.example.com");
+    let served = serve_plugin(&host.kubelet(), "disk", &disk);
+    let plugins = host.plugins(LONG);
+    for _ in 0..3 {
+        let info = known(&plugins).await.info;
+        let info = info.known().unwrap();
+        assert_eq!((info.node_id.as_str(), info.max_volumes), ("node-1", 0));
+    }
+    assert_eq!(disk.named_node.load(Ordering::SeqCst), 1);
+    drop(served);
+    let _again = serve_plugin(&host.kubelet(), "disk", &disk);
+    known(&plugins).await;
+    assert_eq!(disk.named_node.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn registrars_say_as_what_a_plugin_is_registered() {
+    let host = Host::new();
+    let (disk, share, tape) = (
+        Manner::of("disk.example.com"),
+        Manner::of("share.example.com"),
+        Manner::of("tape.example.com"),
+    );
+    let _disk = serve_plugin(&host.kubelet(), "disk.example.com", &disk);
+    let _share = serve_plugin(&host.kubelet(), "share.example.com", &share);
+    let _tape = serve_plugin(&host.kubelet(), "tape.example.com", &tape);
+    let endpoint = "/k/plugins/disk.example.com/csi.sock";
+    let _registrar = serve_registrar(&host.kubelet(), "CSIPlugin", "old.example.com", endpoint);
+    let _silent = never_accept(&registrar_socket(&host.kubelet(), "tape.example.com"));
+    let seen = host.plugins(SHORT).identify(&"/k".into()).await;
+    let mut shown = String::new();
+    for one in &seen.items {
+        let said = match &one.registered_as {
+            Observed::Known(name) => format!("{:?}", name.as_ref().map(DriverName::as_str)),
+            Observed::Unknown(gap) => format!("{:?}", gap.why),
+        };
+        writeln!(shown, "{}: {said}", one.name).unwrap();
+    }
+    expect![[r#"
+        disk.example.com: Some("old.example.com")
+        share.example.com: None
+        tape.example.com: TimedOut
+    "#]]
+    .assert_eq(&shown);
 }
 
 #[tokio::test]

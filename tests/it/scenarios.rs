@@ -83,7 +83,8 @@ impl Situation {
             ..seen
         };
         let mut facts = join::join(&seen);
-        join::answer(&mut facts, &world.answers());
+        let answers = world.answers(&facts);
+        join::answer(&mut facts, &answers);
         let mut unused = join::cluster(seen.objects.clone(), &BTreeSet::new(), sample::noon());
         unused
             .volumes

@@ -47,7 +47,7 @@ fn batch(changes: Vec<Change>) -> Batch {
         scan: Some(KeptScan {
             node: "n".into(),
             received: noon(),
-            bytes: vec![1, 2, 3].into(),
+            packed: vec![1, 2, 3].into(),
         }),
         ..Batch::of("n", noon())
     }
@@ -75,7 +75,7 @@ async fn what_is_written_is_there_again() {
     let (store, kept, writer) = Store::open(&location).unwrap();
     let findings: Vec<_> = history.findings().cloned().collect();
     assert_eq!(kept.findings["n"], findings);
-    assert_eq!(kept.scans[0].bytes[..], [1, 2, 3]);
+    assert_eq!(kept.scans[0].packed[..], [1, 2, 3]);
     let pending = store.submit(batch(changes(&mut history, false)));
     pending.written().await.unwrap();
     drop(store);

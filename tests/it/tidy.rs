@@ -13,6 +13,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("causes", 1),
     ("cleanup", 1),
     ("expansion", 1),
+    ("health", 1),
     ("join", 1),
     ("mounting", 1),
     ("render", 1),
@@ -312,11 +313,15 @@ fn codes_are_never_renamed_or_reused() {
         .map(|rule| rule.code)
         .collect();
     expect![[r#"
+        AttachLimitReached
         ContainerMountStale
         ControllerExpansionFailed
         ControllerExpansionPending
         DeviceMissing
         DeviceNotResized
+        DriverNotReady
+        DriverNotRegistered
+        DriverSlow
         DriverUnreachable
         ExpansionStatusStale
         FilesystemErrors
@@ -335,8 +340,10 @@ fn codes_are_never_renamed_or_reused() {
         StagedDeviceMismatch
         StagedWithoutPod
         StaleMount
+        StorageBackendUnhealthy
         UnexpectedReadOnly
         UnmountStuck
+        VolumeConditionAbnormal
         VolumeNotMounted"#]]
     .assert_eq(&codes.join("\n"));
     assert!(codes.is_sorted(), "the list is not in alphabetical order");

@@ -15,8 +15,7 @@ for _ in $(seq 600); do
     sleep 0.1
 done
 
-# A FUSE volume is not among them: a look that waits for its daemon holds the mount as long.
-for claim in orders-db search-index audit-log ledger; do
+for claim in orders-db search-index audit-log ledger media; do
     "$binary" cycle --name "$name" --times 1000 "$claim"
     # Looks that were never made keep nobody from anything.
     "$binary" exec --name "$name" -- kubectl-csi_doctor get nodes | grep -q ' heard .* 0s ' ||

@@ -106,7 +106,7 @@ fn two_agents_that_claim_one_node_are_told() {
         let life = if first { "first" } else { "second" };
         cluster.report(life, nfs_node(0, usize::from(first), now, now));
         let view = cluster.view();
-        let gap = view.nodes[0].scan.facts.gaps.first();
+        let gap = view.nodes[0].brief.gaps.first();
         let state = view.stories.first().map(|story| &story.finding.state);
         let _ = writeln!(
             text,

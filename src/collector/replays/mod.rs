@@ -6,10 +6,10 @@ mod year;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
-use prost::bytes::Bytes;
 
 use crate::collector::accept::{Accept, Settings};
 use crate::collector::objects::nothing;
@@ -78,7 +78,7 @@ impl Cluster {
             facts,
         };
         let now = self.now();
-        drop(self.accept.apply(scan, Bytes::new(), now).unwrap());
+        drop(self.accept.apply(&scan, Arc::default(), now).unwrap());
     }
 
     /// Until this second, with all that time alone changes.

@@ -1,12 +1,13 @@
 //! A year of a cluster of 200 nodes with a finding a minute: two days of it in `cargo test`, all of it
 //! in `make soak`.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
-use prost::bytes::Bytes;
 
 use crate::collector::accept::{Accept, Settings};
+use crate::collector::packed;
 use crate::collector::source::Moment;
 use crate::model::finding::{Problem, RuleVerdicts, Severity};
 use crate::model::sample;
@@ -75,7 +76,7 @@ async fn a_year_fits() {
         at: sample::noon(),
         clock: Instant::now(),
     };
-    let bytes = Bytes::from(wire::encode_scan(&scan(0, 1, true)));
+    let packed = packed::pack(&wire::encode_scan(&scan(0, 1, true)));
     let mut first_day = 0;
     for day in 0..days {
         let mut steps = Vec::new();
@@ -87,7 +88,7 @@ async fn a_year_fits() {
                     clock: begun.clock + Duration::from_secs(second),
                 };
                 let scan = scan(minute, 2 * minute + half + 1, sick);
-                steps.push(accept.apply(scan, bytes.clone(), moment).unwrap());
+                steps.push(accept.apply(&scan, Arc::clone(&packed), moment).unwrap());
             }
             if minute % 60 == 0 {
                 for step in steps.drain(..) {

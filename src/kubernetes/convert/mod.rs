@@ -4,9 +4,11 @@
 //! with a reason, rather than half there.
 
 mod event;
+mod health;
 mod pod;
 
 pub use event::event;
+pub use health::{claim_health, csi_node_health, pod_health};
 pub use pod::pod;
 
 use std::collections::BTreeMap;
@@ -16,6 +18,7 @@ use k8s_openapi::api::storage::v1 as storage;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
+use crate::model::driver::Registration;
 use crate::model::names::ClaimRef;
 use crate::model::objects::{
     Attachment, Claim, Class, Condition, CsiNode, CsiSource, PersistentVolume, VolumeMode,
@@ -91,6 +94,7 @@ pub fn claim(claim: core::PersistentVolumeClaim) -> Result<Claim, Error> {
             == Some("true"),
         made_from: made_from.map(|(kind, name)| format!("{kind} {name}")),
         silence: annotation(SILENCE),
+        health: Vec::new(),
         claim: ClaimRef {
             name: name(&metadata)?,
             namespace: namespace(metadata.namespace),
@@ -159,8 +163,16 @@ pub fn csi_node(node: storage::CSINode) -> Result<CsiNode, Error> {
             .spec
             .drivers
             .into_iter()
-            .map(|driver| driver.name.into())
+            .map(|driver| {
+                let count = driver.allocatable.and_then(|allocatable| allocatable.count);
+                let registration = Registration {
+                    node_id: driver.node_id,
+                    allocatable: count.and_then(|count| u32::try_from(count).ok()),
+                };
+                (driver.name.into(), registration)
+            })
             .collect(),
+        health: Vec::new(),
     })
 }
 

@@ -141,6 +141,7 @@ fn pod_volume(pod: &str, volume: core::Volume) -> Option<PodVolume> {
         source,
         read_only: read_only.unwrap_or(false),
         places: Vec::new(),
+        health: Vec::new(),
     })
 }
 

@@ -18,6 +18,9 @@ use super::manner::Manner;
 use crate::lab::volumes::Kind;
 use crate::lab::{fuse_image, mounts};
 
+/// The disk of the node that has directories for volumes.
+const DISK: u64 = 128 << 20;
+
 /// What the backend knows of one volume.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Record {
@@ -195,8 +198,10 @@ impl Backend {
         handle: &str,
         record: &Record,
         staging: &Path,
+        readers: bool,
     ) -> anyhow::Result<()> {
         match record.kind {
+            Kind::Directory => self.make_shelf(handle).await,
             Kind::Tmpfs => mounts::mount_tmpfs(handle, staging, record.bytes),
             Kind::Fuse => self.start_volume_daemon(handle, staging).await,
             Kind::Block => self.attach_device(handle).await,
@@ -210,9 +215,42 @@ impl Backend {
                 let (image, staging) = (image.to_string_lossy(), staging.to_string_lossy());
                 // -n: no note of it in /run of the machine.
                 let kind = record.kind.fs_type();
-                mounts::run("mount", &["-n", "-t", kind, "-o", "loop", &image, &staging]).await
+                let options = if readers { "loop,ro" } else { "loop" };
+                mounts::run(
+                    "mount",
+                    &["-n", "-t", kind, "-o", options, &image, &staging],
+                )
+                .await
             }
         }
+    }
+
+    /// The disk of the node on which directories are volumes.
+    fn disk(&self) -> PathBuf {
+        self.directory.join("disk")
+    }
+
+    /// The directory that is a volume.
+    pub(super) fn shelf(&self, handle: &str) -> PathBuf {
+        self.disk().join(handle)
+    }
+
+    /// Makes a directory on the node's disk, and the disk where it is the first.
+    async fn make_shelf(&self, handle: &str) -> anyhow::Result<()> {
+        let disk = self.disk();
+        if mounts::find(&disk).is_none() {
+            let image = self.image("disk");
+            std::fs::create_dir_all(&disk)
+                .and_then(|()| File::create(&image))
+                .and_then(|file| file.set_len(DISK))
+                .with_context(|| format!("could not make {}", disk.display()))?;
+            format(Kind::Ext4, &image).await?;
+            let (image, disk) = (image.to_string_lossy(), disk.to_string_lossy());
+            mounts::run("mount", &["-n", "-t", "ext4", "-o", "loop", &image, &disk]).await?;
+        }
+        let shelf = self.shelf(handle);
+        std::fs::create_dir_all(&shelf)
+            .with_context(|| format!("could not make {}", shelf.display()))
     }
 
     /// Grows the filesystem to the device, or to the size for a tmpfs; a raw device to what is behind it.
@@ -239,7 +277,7 @@ impl Backend {
                 mounts::run("btrfs", &["filesystem", "resize", "max", &staging]).await
             }
             Kind::Block => self.rescan_device(handle).await,
-            Kind::Fuse => Ok(()),
+            Kind::Fuse | Kind::Directory => Ok(()),
         }
     }
 

@@ -16,6 +16,7 @@ use crate::proto::csi;
 use crate::proto::csi::node_server;
 use crate::proto::csi::node_service_capability::rpc::Type as Rpc;
 use crate::proto::csi::node_service_capability::{Rpc as RpcCapability, Type};
+use crate::proto::csi::volume_capability::access_mode::Mode;
 
 /// The most volumes that one of these plugins takes.
 const LIMIT: i64 = 16;
@@ -65,6 +66,11 @@ fn path(name: &str, given: &str) -> Result<PathBuf, Status> {
     }
 }
 
+fn make(directory: &Path) -> Result<(), Status> {
+    std::fs::create_dir_all(directory)
+        .map_err(|error| io(&format!("make {}", directory.display()), &error))
+}
+
 fn not_staged(handle: &str) -> Status {
     Status::failed_precondition(format!("{handle} is not staged"))
 }
@@ -88,8 +94,12 @@ impl node_server::Node for Node {
         let staging = path("staging_target_path", &request.staging_target_path)?;
         let _busy = self.busy.lock().await;
         if mounts::find(&staging).is_none() {
+            let mode = request
+                .volume_capability
+                .and_then(|capability| capability.access_mode);
+            let readers = mode.is_some_and(|mode| mode.mode() == Mode::MultiNodeReaderOnly);
             self.backend
-                .stage(&request.volume_id, &record, &staging)
+                .stage(&request.volume_id, &record, &staging, readers)
                 .await
                 .map_err(|error| internal(&error))?;
         }
@@ -114,25 +124,32 @@ impl node_server::Node for Node {
         request: Request<csi::NodePublishVolumeRequest>,
     ) -> Result<Response<csi::NodePublishVolumeResponse>, Status> {
         let request = request.into_inner();
-        self.record(&request.volume_id)?;
-        let staging = path("staging_target_path", &request.staging_target_path)?;
+        let record = self.record(&request.volume_id)?;
         let target = path("target_path", &request.target_path)?;
         let _busy = self.busy.lock().await;
-        let device = self.backend.device(&request.volume_id);
-        if device.is_none() && mounts::find(&staging).is_none() {
-            return Err(not_staged(&request.volume_id));
-        }
         if mounts::find(&target).is_some() {
             return Ok(Response::new(csi::NodePublishVolumeResponse {}));
         }
-        if let Some(device) = device {
+        if let Some(device) = self.backend.device(&request.volume_id) {
             device::publish(&device, &target, request.readonly)
                 .map_err(|error| internal(&error))?;
-        } else {
-            std::fs::create_dir_all(&target)
-                .map_err(|error| io(&format!("make {}", target.display()), &error))?;
-            mounts::bind(&staging, &target, request.readonly).map_err(|error| internal(&error))?;
+            return Ok(Response::new(csi::NodePublishVolumeResponse {}));
         }
+        // Inline: it was never staged.
+        if request.staging_target_path.is_empty() && record.kind == Kind::Tmpfs {
+            make(&target)?;
+            mounts::mount_tmpfs(&request.volume_id, &target, record.bytes)
+                .map_err(|error| internal(&error))?;
+            return Ok(Response::new(csi::NodePublishVolumeResponse {}));
+        }
+        let staging = path("staging_target_path", &request.staging_target_path)?;
+        let source = match record.kind {
+            Kind::Directory => self.backend.shelf(&request.volume_id),
+            _ if mounts::find(&staging).is_none() => return Err(not_staged(&request.volume_id)),
+            _ => staging,
+        };
+        make(&target)?;
+        mounts::bind(&source, &target, request.readonly).map_err(|error| internal(&error))?;
         Ok(Response::new(csi::NodePublishVolumeResponse {}))
     }
 
@@ -167,9 +184,18 @@ impl node_server::Node for Node {
             let message = format!("volume path {} is not mounted", volume.display());
             return Err(Status::not_found(message));
         }
-        let usage = match record.kind {
-            Kind::Block => device::usage(&volume).map_err(|error| internal(&error))?,
-            _ => self.stats.read(&request.volume_id, volume).await?,
+        // Where it can be told elsewhere the pod's mount is left alone: it would be busy as long as that takes.
+        let staging = Path::new(&request.staging_target_path);
+        let usage = match (record.kind, self.backend.device(&request.volume_id)) {
+            (Kind::Block, Some(device)) => {
+                device::usage(&device).map_err(|error| internal(&error))?
+            }
+            (Kind::Block, None) => return Err(not_staged(&request.volume_id)),
+            _ => {
+                let same = mounts::same(staging, &volume);
+                let asked = if same { staging.into() } else { volume };
+                self.stats.read(&request.volume_id, asked).await?
+            }
         };
         Ok(Response::new(csi::NodeGetVolumeStatsResponse {
             usage,
@@ -187,7 +213,7 @@ impl node_server::Node for Node {
         let request = request.into_inner();
         let record = self.record(&request.volume_id)?;
         let staging = path("staging_target_path", &request.staging_target_path)?;
-        if record.kind == Kind::Fuse {
+        if matches!(record.kind, Kind::Fuse | Kind::Directory) {
             return Err(Status::unimplemented("this volume cannot grow"));
         }
         match self.backend.manner(&request.volume_id) {

@@ -108,7 +108,7 @@ fn a_scan_of_a_form_that_is_no_longer_read_is_dropped() {
     let scan = KeptScan {
         node: "n".to_owned(),
         received: at(0),
-        bytes: vec![1].into(),
+        packed: vec![1].into(),
     };
     let batch = Batch {
         scan: Some(scan),

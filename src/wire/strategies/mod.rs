@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use proptest::option;
 use proptest::prelude::*;
 
-use crate::model::driver::{Driver, Plugin};
+use crate::model::driver::{Driver, NodeInfo, Plugin, Registration};
 use crate::model::facts::{NodeFacts, Thresholds};
+use crate::model::health::{HealthEntry, Illness};
 use crate::model::names::{ClaimRef, HostPath, PodRef};
 use crate::model::observed::{Gap, Listing, Observed, Why};
 use crate::model::scan::{Origin, Scan};
@@ -84,27 +85,60 @@ fn pod_ref() -> impl Strategy<Value = PodRef> {
     })
 }
 
-fn driver() -> impl Strategy<Value = Driver> {
-    let plugin = (
+fn health() -> impl Strategy<Value = HealthEntry> {
+    (name(), text(), text()).prop_map(|(word, reason, message)| HealthEntry {
+        illness: Illness::of_word(&word),
+        reason,
+        message,
+    })
+}
+
+fn plugin() -> impl Strategy<Value = Plugin> {
+    let info = (text(), any::<u64>()).prop_map(|(node_id, max_volumes)| NodeInfo {
+        node_id,
+        max_volumes,
+    });
+    (
         name(),
         observed(any::<bool>()),
         observed(few(name())),
         observed(few(name())),
+        (observed(info), millis(), observed(few(health()))),
     )
-        .prop_map(|(version, ready, capabilities, services)| Plugin {
+        .prop_map(|(version, ready, capabilities, services, last)| Plugin {
             version,
             ready,
             capabilities,
             services,
+            info: last.0,
+            took: last.1,
+            storage_health: last.2,
+        })
+}
+
+fn driver() -> impl Strategy<Value = Driver> {
+    let registration =
+        (text(), option::of(any::<u32>())).prop_map(|(node_id, allocatable)| Registration {
+            node_id,
+            allocatable,
         });
-    (name(), few(text()), option::of(path()), observed(plugin)).prop_map(
-        |(name, expected_by, socket, plugin)| Driver {
-            name: name.into(),
-            expected_by,
-            socket,
-            plugin,
-        },
+    (
+        (name(), few(text()), option::of(path()), observed(plugin())),
+        observed(option::of(name())),
+        observed(option::of(registration)),
+        (option::of(time()), any::<u32>(), few(health())),
     )
+        .prop_map(|(first, registered_as, csi_node, last)| Driver {
+            name: first.0.into(),
+            expected_by: first.1,
+            socket: first.2,
+            plugin: first.3,
+            registered_as: registered_as.map(|name| name.map(Into::into)),
+            csi_node,
+            started: last.0,
+            attached: last.1,
+            reported_health: last.2,
+        })
 }
 
 fn listing<T: std::fmt::Debug>(of: impl Strategy<Value = T>) -> impl Strategy<Value = Listing<T>> {

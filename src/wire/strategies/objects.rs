@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use crate::model::objects::{
     Attachment, Claim, Class, Condition, CsiSource, Event, PersistentVolume, VolumeMode,
 };
-use crate::wire::strategies::{bytes, claim_ref, few, finding, name, text, time};
+use crate::wire::strategies::{bytes, claim_ref, few, finding, health, name, text, time};
 
 pub(super) fn claim() -> impl Strategy<Value = Claim> {
     let condition =
@@ -31,10 +31,10 @@ pub(super) fn claim() -> impl Strategy<Value = Claim> {
         ),
         few(condition),
         option::of(text()),
-        (any::<bool>(), option::of(text())),
+        (any::<bool>(), option::of(text()), few(health())),
     )
         .prop_map(|(first, sizes, conditions, silence, last)| {
-            let (node_expansion_not_required, made_from) = last;
+            let (node_expansion_not_required, made_from, health) = last;
             let (claim, bound, volume, class, access_modes) = first;
             let (request, allocated, resize_status, capacity) = sizes;
             Claim {
@@ -51,6 +51,7 @@ pub(super) fn claim() -> impl Strategy<Value = Claim> {
                 node_expansion_not_required,
                 made_from,
                 silence,
+                health,
             }
         })
 }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use proptest::option;
 use proptest::prelude::*;
 
+use crate::model::health::HealthEntry;
 use crate::model::mount::{DeviceNumber, Mount, Usage};
 use crate::model::objects::{Event, PodState};
 use crate::model::observed::{Listing, Observed};
@@ -11,7 +12,9 @@ use crate::model::sizes::{FilesystemSize, Sizes};
 use crate::model::state::{BlockDevice, FilesystemErrors, KernelState, Waiting};
 use crate::model::volume::{self, DriverStats, Inside, Published, SubPath, Volume};
 use crate::wire::strategies::objects::{attachment, claim, class, event, mode, persistent};
-use crate::wire::strategies::{bytes, few, listing, name, observed, path, pod_ref, text, time};
+use crate::wire::strategies::{
+    bytes, few, health, listing, name, observed, path, pod_ref, text, time,
+};
 
 pub(super) fn mount() -> impl Strategy<Value = Mount> {
     (
@@ -80,13 +83,17 @@ fn published() -> impl Strategy<Value = Published> {
                 mount,
                 usage,
                 asked_read_only,
-                ((sub_paths, device_node, live, inside), (volume_name, ended, stacked, events)),
+                (
+                    (sub_paths, device_node, live, inside),
+                    (volume_name, ended, stacked, events, health),
+                ),
             )| Published {
                 pod,
                 name: volume_name,
                 ended,
                 stacked,
                 events,
+                health,
                 state,
                 started,
                 target,
@@ -101,8 +108,22 @@ fn published() -> impl Strategy<Value = Published> {
         )
 }
 
-fn said() -> impl Strategy<Value = (String, Option<Timestamp>, u32, Listing<Event>)> {
-    (name(), option::of(time()), any::<u32>(), listing(event()))
+type WhatWasSaid = (
+    String,
+    Option<Timestamp>,
+    u32,
+    Listing<Event>,
+    Vec<HealthEntry>,
+);
+
+fn said() -> impl Strategy<Value = WhatWasSaid> {
+    (
+        name(),
+        option::of(time()),
+        any::<u32>(),
+        listing(event()),
+        few(health()),
+    )
 }
 
 type SeenInside = (Vec<SubPath>, bool, Observed<bool>, Observed<Vec<Inside>>);
@@ -207,29 +228,39 @@ pub(super) fn volume() -> impl Strategy<Value = Volume> {
             observed(option::of(mount())),
             few(published()),
         ),
-        (observed(stats()), sizes(), kernel_state()),
+        (
+            observed(stats()),
+            sizes(),
+            kernel_state(),
+            observed(few(health())),
+            any::<bool>(),
+        ),
     )
-        .prop_map(|(first, objects, paths, (stats, sizes, state))| {
-            let (spec_name, driver, handle, claim, mode) = first;
-            let (persistent, attachment, class, events, resizer_seen) = objects;
-            let (staging, staged, published) = paths;
-            Volume {
-                spec_name,
-                driver: driver.into(),
-                handle: handle.map(Into::into),
-                claim,
-                persistent,
-                attachment,
-                class,
-                events,
-                resizer_seen,
-                mode,
-                staging,
-                staged,
-                published,
-                stats,
-                sizes,
-                state,
-            }
-        })
+        .prop_map(
+            |(first, objects, paths, (stats, sizes, state, health, condition_promised))| {
+                let (spec_name, driver, handle, claim, mode) = first;
+                let (persistent, attachment, class, events, resizer_seen) = objects;
+                let (staging, staged, published) = paths;
+                Volume {
+                    spec_name,
+                    driver: driver.into(),
+                    handle: handle.map(Into::into),
+                    claim,
+                    persistent,
+                    attachment,
+                    class,
+                    events,
+                    resizer_seen,
+                    mode,
+                    staging,
+                    staged,
+                    published,
+                    stats,
+                    health,
+                    condition_promised,
+                    sizes,
+                    state,
+                }
+            },
+        )
 }

@@ -1,13 +1,16 @@
 //! What a kernel and plugins would answer in a scenario: `answers.yaml`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use csi_doctor::join;
-use csi_doctor::model::driver::Plugin;
+use csi_doctor::model::driver::{NodeInfo, Plugin};
+use csi_doctor::model::facts::NodeFacts;
+use csi_doctor::model::health::{HealthEntry, Illness};
 use csi_doctor::model::mount::{Mount, Usage};
-use csi_doctor::model::names::{HostPath, PodRef, Uid};
+use csi_doctor::model::names::{DriverName, HostPath, PodRef, Uid, VolumeHandle};
 use csi_doctor::model::objects::{ContainerPlace, PodState, PodVolume, PodVolumeSource};
 use csi_doctor::model::observed::{Gap, Listing, Observed, Why};
 use csi_doctor::model::sample;
@@ -62,6 +65,30 @@ struct PluginAnswer {
     #[serde(default)]
     services: Vec<String>,
     gap: Option<GapAnswer>,
+    /// What it answers to `Probe`, where that is not yes.
+    #[serde(default)]
+    not_ready: bool,
+    probe_gap: Option<GapAnswer>,
+    /// No registrar tells of it, or one under another name.
+    #[serde(default)]
+    unregistered: bool,
+    registered_as: Option<String>,
+    /// What it calls the node.
+    node_id: Option<String>,
+    #[serde(default)]
+    took_ms: u64,
+    /// What it says of the storage behind it, where it has the call.
+    storage_health: Option<Vec<HealthAnswer>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HealthAnswer {
+    illness: String,
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    message: String,
 }
 
 #[derive(Deserialize)]
@@ -103,6 +130,8 @@ struct StatsAnswer {
     handle: String,
     abnormal: Option<String>,
     gap: Option<GapAnswer>,
+    /// What it says of the volume's health, where it has the call.
+    health: Option<Vec<HealthAnswer>>,
 }
 
 /// A process of each container of each pod that runs, with what the host has at the target paths.
@@ -199,14 +228,24 @@ impl World {
             .collect()
     }
 
-    pub(super) fn answers(&self) -> Answers {
+    /// What filesystems answer where they are asked: a story names the pods' paths.
+    fn filesystems(&self, facts: &NodeFacts) -> BTreeMap<HostPath, Observed<Filesystem>> {
+        let volumes = facts.volumes.items.iter();
+        let published =
+            volumes.flat_map(|volume| volume.published.iter().map(move |one| (volume, one)));
+        let answers = published.filter_map(|(volume, one)| {
+            let answer = self.filesystems.get(&one.target.to_string())?;
+            let mount = one.mount.known().and_then(Option::as_ref);
+            let at = mount.map_or(&one.target, |mount| join::touched_at(volume, mount));
+            Some((at.clone(), answer.seen()))
+        });
+        answers.collect()
+    }
+
+    pub(super) fn answers(&self, facts: &NodeFacts) -> Answers {
         let path = |path: &String| HostPath::from(path.as_str());
         Answers {
-            filesystems: self
-                .filesystems
-                .iter()
-                .map(|(target, answer)| (path(target), answer.seen()))
-                .collect(),
+            filesystems: self.filesystems(facts),
             devices: self
                 .devices
                 .iter()
@@ -216,12 +255,12 @@ impl World {
             stats: self
                 .stats
                 .iter()
-                .map(|answer| {
-                    (
-                        (answer.driver.as_str().into(), answer.handle.as_str().into()),
-                        answer.seen(),
-                    )
-                })
+                .map(|answer| (answer.key(), answer.seen()))
+                .collect(),
+            health: self
+                .stats
+                .iter()
+                .map(|answer| (answer.key(), health(answer.health.as_ref())))
                 .collect(),
         }
     }
@@ -231,14 +270,26 @@ impl PluginAnswer {
     fn seen(&self) -> PluginSeen {
         let plugin = Plugin {
             version: "1.0".to_owned(),
-            ready: Observed::Known(true),
+            ready: known_unless(self.probe_gap.as_ref(), !self.not_ready),
             capabilities: Observed::Known(self.capabilities.clone()),
             services: Observed::Known(self.services.clone()),
+            info: Observed::Known(NodeInfo {
+                node_id: self.node_id.clone().unwrap_or_else(|| "node-1".to_owned()),
+                max_volumes: 0,
+            }),
+            took: Duration::from_millis(self.took_ms),
+            storage_health: health(self.storage_health.as_ref()),
+        };
+        let registered_as = match &self.registered_as {
+            Some(name) => Some(name.as_str().into()),
+            None => (!self.unregistered).then(|| self.name.as_str().into()),
         };
         PluginSeen {
             name: self.name.as_str().into(),
             socket: self.socket.as_str().into(),
             plugin: known_unless(self.gap.as_ref(), plugin),
+            registered_as: Observed::Known(registered_as),
+            started: Some(sample::noon()),
         }
     }
 }
@@ -280,7 +331,25 @@ impl StateAnswer {
     }
 }
 
+/// What is said of health; nothing by drivers that do not have the call.
+fn health(told: Option<&Vec<HealthAnswer>>) -> Observed<Vec<HealthEntry>> {
+    let Some(told) = told else {
+        let what = "the driver does not have the call";
+        return Observed::Unknown(Gap::new(Why::Unsupported, what));
+    };
+    let entries = told.iter().map(|answer| HealthEntry {
+        illness: Illness::of_word(&answer.illness),
+        reason: answer.reason.clone(),
+        message: answer.message.clone(),
+    });
+    Observed::Known(entries.collect())
+}
+
 impl StatsAnswer {
+    fn key(&self) -> (DriverName, VolumeHandle) {
+        (self.driver.as_str().into(), self.handle.as_str().into())
+    }
+
     fn seen(&self) -> Observed<DriverStats> {
         let condition = self.abnormal.clone().map(|message| Condition {
             abnormal: true,

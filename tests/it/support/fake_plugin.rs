@@ -38,6 +38,12 @@ pub(crate) struct Manner {
     /// No answer to anything.
     pub(crate) never: std::sync::atomic::AtomicBool,
     pub(crate) volumes: Mutex<BTreeMap<String, Stats>>,
+    /// What it answers to `Probe`.
+    pub(crate) ready: Mutex<Option<Result<bool, Status>>>,
+    /// What it says of health, by the numbers of the specification; it has the calls when there is any.
+    pub(crate) health: Mutex<Option<Vec<i32>>>,
+    /// How often it was asked what it calls the node.
+    pub(crate) named_node: AtomicUsize,
     /// Calls that were made about volumes.
     pub(crate) calls: Mutex<Vec<String>>,
     pub(crate) at_once: AtomicUsize,
@@ -170,7 +176,8 @@ impl Identity for Fake {
     }
 
     async fn probe(&self, _: Request<ProbeRequest>) -> Result<Response<ProbeResponse>, Status> {
-        self.0.answer(ProbeResponse { ready: None }).await
+        let ready = self.0.ready.lock().unwrap().clone().transpose()?;
+        self.0.answer(ProbeResponse { ready }).await
     }
 }
 
@@ -180,11 +187,14 @@ impl Node for Fake {
         &self,
         _: Request<NodeGetCapabilitiesRequest>,
     ) -> Result<Response<NodeGetCapabilitiesResponse>, Status> {
-        let capabilities = [2, 1, 77].map(|number| NodeServiceCapability {
-            r#type: Some(Type::Rpc(Rpc { r#type: number })),
+        let has_health = self.0.health.lock().unwrap().is_some();
+        let health: &[i32] = if has_health { &[7, 8] } else { &[] };
+        let capabilities = [2, 1, 77].iter().chain(health);
+        let capabilities = capabilities.map(|number| NodeServiceCapability {
+            r#type: Some(Type::Rpc(Rpc { r#type: *number })),
         });
         let answer = NodeGetCapabilitiesResponse {
-            capabilities: capabilities.to_vec(),
+            capabilities: capabilities.collect(),
         };
         self.0.answer(answer).await
     }
@@ -260,21 +270,52 @@ impl Node for Fake {
         &self,
         _: Request<NodeGetInfoRequest>,
     ) -> Result<Response<NodeGetInfoResponse>, Status> {
-        Err(forbidden())
+        self.0.named_node.fetch_add(1, Ordering::SeqCst);
+        let answer = NodeGetInfoResponse {
+            node_id: "node-1".to_owned(),
+            max_volumes_per_node: -1,
+            accessible_topology: None,
+        };
+        self.0.answer(answer).await
     }
 
     async fn node_get_volume_health(
         &self,
-        _: Request<NodeGetVolumeHealthRequest>,
+        request: Request<NodeGetVolumeHealthRequest>,
     ) -> Result<Response<NodeGetVolumeHealthResponse>, Status> {
-        Err(forbidden())
+        let Some(statuses) = self.0.health.lock().unwrap().clone() else {
+            return Err(forbidden());
+        };
+        let entry = |status: i32| VolumeHealthEntry {
+            status,
+            reason: "Told".to_owned(),
+            message: "a\u{7}b".to_owned(),
+        };
+        let health = VolumeHealth {
+            volume_id: request.into_inner().volume_id,
+            health_statuses: statuses.into_iter().map(entry).collect(),
+        };
+        let answer = NodeGetVolumeHealthResponse {
+            volume_health: Some(health),
+        };
+        self.0.answer(answer).await
     }
 
     async fn node_get_storage_health(
         &self,
         _: Request<NodeGetStorageHealthRequest>,
     ) -> Result<Response<NodeGetStorageHealthResponse>, Status> {
-        Err(forbidden())
+        let Some(statuses) = self.0.health.lock().unwrap().clone() else {
+            return Err(forbidden());
+        };
+        let entry = |status: i32| StorageBackendHealth {
+            status,
+            ..StorageBackendHealth::default()
+        };
+        let answer = NodeGetStorageHealthResponse {
+            backend_health: statuses.into_iter().map(entry).collect(),
+        };
+        self.0.answer(answer).await
     }
 }
 

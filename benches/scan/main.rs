@@ -14,18 +14,20 @@
 use std::hint::black_box;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use csi_doctor::agent::objects::Source;
 use csi_doctor::agent::scan::{Scanner, Settings};
 use csi_doctor::model::facts::Thresholds;
-use csi_doctor::model::observed::Observed;
 use csi_doctor::model::scan::Scan;
 use csi_doctor::wire;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::time::{ClockId, clock_gettime};
+use sick::Sick;
+
+mod sick;
 
 const BASE: &str = "/tmp/csi-doctor-bench";
 
@@ -36,7 +38,6 @@ const ROUNDS: usize = 7;
 const FULL: f64 = 1.5;
 const QUIET: f64 = 0.5;
 const STORM: f64 = 2.0;
-const HUNG: f64 = 1.5;
 
 fn main() {
     if std::process::id() != 1 {
@@ -82,7 +83,13 @@ fn main() {
     println!("\ngrowth from 1000 to 5000 volumes: floor ×{floor:.2}, full scan ×{full:.2}");
     failed |= full > floor * 1.1;
     failed |= storm(&runtime);
-    failed |= hung(&runtime);
+    for what in [
+        &[Sick::Hung][..],
+        &[Sick::Frozen],
+        &[Sick::Hung, Sick::Frozen],
+    ] {
+        failed |= sick::run(&runtime, what);
+    }
     println!(
         "\n{}",
         if failed {
@@ -264,85 +271,6 @@ fn storm(runtime: &tokio::runtime::Runtime) -> bool {
         beside[2]
     );
     ratio > STORM
-}
-
-/// A filesystem that answers until it is told not to.
-#[derive(Clone, Default)]
-struct Silent {
-    hangs: Arc<(Mutex<bool>, Condvar)>,
-}
-
-impl Silent {
-    fn set(&self, hangs: bool) {
-        *self.hangs.0.lock().unwrap() = hangs;
-        self.hangs.1.notify_all();
-    }
-}
-
-impl fuser::Filesystem for Silent {
-    fn statfs(&self, _: &fuser::Request, _: fuser::INodeNo, reply: fuser::ReplyStatfs) {
-        let mut hangs = self.hangs.0.lock().unwrap();
-        while *hangs {
-            hangs = self.hangs.1.wait(hangs).unwrap();
-        }
-        reply.statfs(100, 50, 50, 10, 5, 4096, 255, 4096);
-    }
-}
-
-/// One hung FUSE volume among 100: what the scan of the others costs, in time, threads and memory.
-fn hung(runtime: &tokio::runtime::Runtime) -> bool {
-    let mut node = Node::new(100);
-    let scan = |scanner: &mut Scanner| {
-        let begun = Instant::now();
-        let scan = runtime.block_on(scanner.scan(Duration::from_secs(30)));
-        (begun.elapsed().as_secs_f64() * 1e3, scan)
-    };
-    let last = node.targets.pop().unwrap();
-    umount2(last.as_path(), MntFlags::MNT_DETACH).unwrap();
-    let mut scanner = Node::scanner();
-    let mut healthy: Vec<f64> = (0..50).map(|_| scan(&mut scanner).0).collect();
-    healthy.sort_by(f64::total_cmp);
-    let silent = Silent::default();
-    let session = fuser::spawn_mount(silent.clone(), &last, &fuser::Config::default()).unwrap();
-    silent.set(true);
-    let begun = Instant::now();
-    let mut known = None;
-    let (mut times, mut memory) = (Vec::new(), [0, 0]);
-    for round in 0..1000 {
-        let (took, scan) = scan(&mut scanner);
-        times.push(took);
-        let silent = scan
-            .facts
-            .volumes
-            .items
-            .iter()
-            .flat_map(|one| &one.published);
-        let silent = silent.filter(
-            |one| matches!(&one.usage, Observed::Unknown(gap) if gap.what.contains("pvc-00099")),
-        );
-        if known.is_none() && silent.count() == 1 {
-            known = Some(begun.elapsed());
-        }
-        if round == 50 {
-            memory[0] = status("VmRSS:");
-        }
-    }
-    memory[1] = status("VmRSS:");
-    let probes = threads("probe");
-    times.sort_by(f64::total_cmp);
-    let ratio = times[500] / healthy[25];
-    println!(
-        "\none hung FUSE volume among 100, 1000 scans: {:.2} ms a scan, {:.2} ms without it: ×{ratio:.2}\n\
-         known after {:.1} s; {probes} probe threads; RSS {} KiB after 50 scans, {} KiB at the end",
-        times[500],
-        healthy[25],
-        known.map_or(f64::NAN, |known| known.as_secs_f64()),
-        memory[0],
-        memory[1]
-    );
-    silent.set(false);
-    drop(session);
-    ratio > HUNG || known.is_none() || probes > 5 || memory[1] * 100 > memory[0] * 110
 }
 
 fn status(field: &str) -> u64 {
