@@ -67,6 +67,8 @@ bench:
 	cargo bench --locked --profile e2e --bench collector
 	cargo bench --locked --profile e2e --bench scan --no-run
 	unshare --mount --pid --fork --mount-proc $$(cargo bench --locked --profile e2e --bench scan --no-run 2>&1 | sed -n 's/.*(\(target[^)]*\)).*/\1/p')
+	tests/cluster/build.sh
+	cargo bench --locked --profile e2e --bench cluster
 
 # Parsers on mutated inputs, each an eighth of the time: make fuzz SECONDS=600
 fuzz: SECONDS ?= 60
