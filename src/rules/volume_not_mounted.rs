@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::model::facts::NodeFacts;
 use crate::model::finding::{Problem, Severity};
 use crate::model::stage::{MountStage, Stage};
+use crate::model::mount::Mount;
 use crate::model::names::{HostPath, NodeName};
 use crate::model::objects::{PodState, VolumeMode};
 use crate::model::observed::{Gap, Observed, Why};
@@ -32,6 +33,9 @@ fn check(node: &NodeFacts, verdicts: &mut Verdicts) {
                 Ok(Some(Lost::Inside(inside))) => {
                     verdicts.problem(subject, lost_inside(&node.node, volume, published, inside));
                 }
+                Ok(Some(Lost::Unstaged(mount))) => {
+                    verdicts.problem(subject, unstaged(&node.node, volume, published, mount));
+                }
                 Ok(Some(Lost::OnHost)) => {
                     verdicts.problem(subject, lost_on_host(&node.node, volume, published));
                 }
@@ -51,6 +55,8 @@ fn check(node: &NodeFacts, verdicts: &mut Verdicts) {
 enum Lost<'a> {
     /// In a container that runs.
     Inside(&'a Inside),
+    /// What is mounted is the empty staging directory, from the node's own disk.
+    Unstaged(&'a Mount),
     /// At the target path alone.
     OnHost,
     /// The file of a raw block volume has no device over it.
@@ -72,6 +78,11 @@ fn lost<'a>(volume: &Volume, published: &'a Published) -> Result<Option<Lost<'a>
         Observed::Unknown(gap) if matches!(gap.why, Why::Unsupported | Why::NotAsked) => false,
         Observed::Unknown(gap) => return Err(gap),
     };
+    if let Observed::Known(Some(mount)) = &published.mount
+        && is_unstaged(mount)
+    {
+        return Ok(Some(Lost::Unstaged(mount)));
+    }
     // Other containers may keep a copy of what the host has lost: it is the driver's matter when the pod
     // never had it.
     let holds = |inside: &Inside| !has_nothing(inside, &published.target);
@@ -100,6 +111,15 @@ fn lost<'a>(volume: &Volume, published: &'a Published) -> Result<Option<Lost<'a>
         (Observed::Known(None), Observed::Known(_)) => Ok(Some(missing)),
         (Observed::Unknown(gap), _) | (_, Observed::Unknown(gap)) => Err(gap),
     }
+}
+
+/// Where the kubelet has all staging target paths below its root (`pkg/volume/csi`).
+const STAGES: &str = "plugins/kubernetes.io/csi/";
+
+/// Whether what is mounted is a directory among the stages, of the filesystem that has the kubelet's own
+/// files: the volume was published before it was staged (kubernetes/kubernetes#120455, #126634).
+fn is_unstaged(mount: &Mount) -> bool {
+    mount.root.0.to_string_lossy().contains(STAGES)
 }
 
 /// Whether a container has no mount at its place, or the node's own directory that the volume was to
@@ -136,6 +156,30 @@ fn lost_inside(node: &NodeName, volume: &Volume, published: &Published, inside: 
         format!("kubectl delete pod -n {} {}", pod.namespace, pod.name),
     )
     .related(volume.related())
+}
+
+fn unstaged(node: &NodeName, volume: &Volume, published: &Published, mount: &Mount) -> Problem {
+    let Published { pod, target, .. } = published;
+    let problem = Problem::new(format!(
+        "Pod {pod} runs on {node} with an empty directory of the node in place of volume {}: its stage was published before the volume was mounted there, and what the pod writes goes to the node's own disk.",
+        volume.spec_name
+    ))
+    .because("mount at the target path", format!("{} of {}", mount.root, mount.source), format!("host's mount table, {target}"));
+    let problem = match (&volume.staging, &volume.staged) {
+        (Some(staging), Observed::Known(None)) => problem.because("mount in the stage", "none", format!("host's mount table, {staging}")),
+        (Some(staging), Observed::Known(Some(staged))) => {
+            problem.because("mount in the stage", format!("{} on {}", staged.fs_type, staged.source), format!("host's mount table, {staging}"))
+        }
+        _ => problem,
+    };
+    problem
+        .next("See on the node what the pod has.", format!("findmnt --mountpoint {}", quote(target)))
+        .advise("Stop the writing and copy what was written away: it lies below the staging directory on the node's disk, and is hidden once the volume is mounted there.")
+        .next(
+            "Let the kubelet stage and publish it again by making the pod anew.",
+            format!("kubectl delete pod -n {} {}", pod.namespace, pod.name),
+        )
+        .related(volume.related())
 }
 
 fn lost_device(node: &NodeName, volume: &Volume, published: &Published) -> Problem {
@@ -367,6 +411,28 @@ mod tests {
                 grep ' /var/lib/data ' /proc/4711/mountinfo
               > Stop the writing and copy what was written to the node's disk: it is lost with the container.
               > Let the kubelet publish it again by making the pod anew.
+                kubectl delete pod -n shop orders-0
+        "#]]);
+    }
+
+    #[test]
+    fn a_stage_that_was_published_before_it_was_mounted_is_a_problem() {
+        let node = sample::degraded(|volume| {
+            volume.staged = Observed::Known(None);
+            if let Observed::Known(Some(mount)) = &mut volume.published[0].mount {
+                mount.root = "/lib/kubelet/plugins/kubernetes.io/csi/disk.example.com/4711/globalmount/vol-11".into();
+                mount.source = "/dev/vda2".to_owned();
+            }
+        });
+        check(&RULE, &node, expect![[r#"
+            critical VolumeNotMounted: claim shop/orders-db on node node-1
+              Pod shop/orders-0 runs on node-1 with an empty directory of the node in place of volume pvc-11: its stage was published before the volume was mounted there, and what the pod writes goes to the node's own disk.
+              - mount at the target path: /lib/kubelet/plugins/kubernetes.io/csi/disk.example.com/4711/globalmount/vol-11 of /dev/vda2 [host's mount table, /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount]
+              - mount in the stage: none [host's mount table, /var/lib/kubelet/plugins/kubernetes.io/csi/disk.example.com/4711/globalmount]
+              > See on the node what the pod has.
+                findmnt --mountpoint /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount
+              > Stop the writing and copy what was written away: it lies below the staging directory on the node's disk, and is hidden once the volume is mounted there.
+              > Let the kubelet stage and publish it again by making the pod anew.
                 kubectl delete pod -n shop orders-0
         "#]]);
     }

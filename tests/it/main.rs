@@ -12,6 +12,7 @@ mod causes;
 mod cli;
 mod cluster;
 mod collector;
+mod coverage;
 mod csi;
 mod events;
 mod garbage;
