@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::model::facts::NodeFacts;
 use crate::model::finding::{Problem, Severity};
 use crate::model::stage::{MountStage, Stage};
-use crate::model::names::NodeName;
+use crate::model::names::{HostPath, NodeName};
 use crate::model::objects::{PodState, VolumeMode};
 use crate::model::observed::{Gap, Observed, Why};
-use crate::model::volume::{Inside, Published, Volume};
+use crate::model::volume::{Elsewhere, Inside, Published, Volume};
 use crate::rules::{Check, Rule, Verdicts, quote};
 
 pub(super) static RULE: Rule = Rule {
@@ -25,18 +25,21 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(node: &NodeFacts, verdicts: &mut Verdicts) {
     for volume in verdicts.each(&node.volumes) {
-        if volume.mode == VolumeMode::Block {
-            continue;
-        }
         for published in &volume.published {
             let subject = volume.subject(&node.node);
-            match lost(published) {
+            match lost(volume, published) {
                 Ok(None) => verdicts.ok(subject),
                 Ok(Some(Lost::Inside(inside))) => {
                     verdicts.problem(subject, lost_inside(&node.node, volume, published, inside));
                 }
                 Ok(Some(Lost::OnHost)) => {
                     verdicts.problem(subject, lost_on_host(&node.node, volume, published));
+                }
+                Ok(Some(Lost::Device)) => {
+                    verdicts.problem(subject, lost_device(&node.node, volume, published));
+                }
+                Ok(Some(Lost::DriverOnly(place))) => {
+                    verdicts.problem(subject, driver_only(&node.node, volume, published, place));
                 }
                 Err(gap) => verdicts.unknown(subject, gap),
             }
@@ -50,10 +53,14 @@ enum Lost<'a> {
     Inside(&'a Inside),
     /// At the target path alone.
     OnHost,
+    /// The file of a raw block volume has no device over it.
+    Device,
+    /// Everywhere but in a namespace of the driver's own.
+    DriverOnly(&'a Elsewhere),
 }
 
 /// Whether a pod that runs has lost the volume; a gap where that cannot be said.
-fn lost(published: &Published) -> Result<Option<Lost<'_>>, &Gap> {
+fn lost<'a>(volume: &Volume, published: &'a Published) -> Result<Option<Lost<'a>>, &'a Gap> {
     if matches!(published.state, Observed::Known(PodState::Starting | PodState::Ending | PodState::Done)) {
         return Ok(None);
     }
@@ -65,34 +72,109 @@ fn lost(published: &Published) -> Result<Option<Lost<'_>>, &Gap> {
         Observed::Unknown(gap) if matches!(gap.why, Why::Unsupported | Why::NotAsked) => false,
         Observed::Unknown(gap) => return Err(gap),
     };
-    if let Some(inside) = published.inside.known()
-        && let Some(empty) = inside.iter().find(|inside| inside.mount.is_none())
+    // Other containers may keep a copy of what the host has lost: it is the driver's matter when the pod
+    // never had it.
+    let holds = |inside: &Inside| !has_nothing(inside, &published.target);
+    let held = published.inside.known().is_some_and(|all| all.iter().any(holds));
+    if let Observed::Known(Some(place)) = &published.elsewhere
+        && !held
+    {
+        return Ok(Some(Lost::DriverOnly(place)));
+    }
+    // A runtime makes a device node of its own in the container: of a device only the host's side tells.
+    let is_file = volume.mode == VolumeMode::Filesystem;
+    if is_file
+        && let Some(inside) = published.inside.known()
+        && let Some(empty) = inside.iter().find(|inside| has_nothing(inside, &published.target))
     {
         return Ok(Some(Lost::Inside(empty)));
     }
+    let missing = if is_file { Lost::OnHost } else { Lost::Device };
     match (&published.mount, &published.state) {
         (Observed::Known(Some(_)), _) => match &published.inside {
-            Observed::Unknown(gap) if runs => Err(gap),
+            Observed::Unknown(gap) if runs && is_file => Err(gap),
             _ => Ok(None),
         },
-        (Observed::Known(None), _) if runs => Ok(Some(Lost::OnHost)),
-        (Observed::Known(None), Observed::Known(_)) => Ok(Some(Lost::OnHost)),
+        (Observed::Known(None), _) if published.device_node => Ok(None),
+        (Observed::Known(None), _) if runs => Ok(Some(missing)),
+        (Observed::Known(None), Observed::Known(_)) => Ok(Some(missing)),
         (Observed::Unknown(gap), _) | (_, Observed::Unknown(gap)) => Err(gap),
+    }
+}
+
+/// Whether a container has no mount at its place, or the node's own directory that the volume was to
+/// be mounted on: so it is when the container was started before the volume was there.
+fn has_nothing(inside: &Inside, target: &HostPath) -> bool {
+    match &inside.mount {
+        None => true,
+        Some(mount) => {
+            let root = mount.root.0.strip_prefix("/").unwrap_or(&mount.root.0);
+            root.components().count() > 1 && target.0.ends_with(root)
+        }
     }
 }
 
 fn lost_inside(node: &NodeName, volume: &Volume, published: &Published, inside: &Inside) -> Problem {
     let Published { pod, target, .. } = published;
+    let (what, value) = match &inside.mount {
+        None => (format!("nothing is mounted at {} in it", inside.path), "none".to_owned()),
+        Some(mount) => (
+            format!("at {} it has a directory of the node", inside.path),
+            format!("{} of {}", mount.root, mount.source),
+        ),
+    };
     Problem::new(format!(
-        "Container {} of pod {pod} runs on {node} without volume {}: nothing is mounted at {} in it, and what it writes there goes to the node's own disk.",
-        inside.container, volume.spec_name, inside.path
+        "Container {} of pod {pod} runs on {node} without volume {}: {what}, and what it writes there goes to the node's own disk.",
+        inside.container, volume.spec_name
     ))
-    .because("mount in the container", "none", format!("mount table of process {}, {}", inside.process, inside.path))
+    .because("mount in the container", value, format!("mount table of process {}, {}", inside.process, inside.path))
     .because("mount at the target path", on_host(published), format!("host's mount table, {target}"))
     .next("See on the node what the container has.", format!("grep ' {} ' /proc/{}/mountinfo", inside.path, inside.process))
     .advise("Stop the writing and copy what was written to the node's disk: it is lost with the container.")
     .next(
         "Let the kubelet publish it again by making the pod anew.",
+        format!("kubectl delete pod -n {} {}", pod.namespace, pod.name),
+    )
+    .related(volume.related())
+}
+
+fn lost_device(node: &NodeName, volume: &Volume, published: &Published) -> Problem {
+    let Published { pod, target, .. } = published;
+    Problem::new(format!(
+        "Pod {pod} runs on {node}, and there is no device where the kubelet published raw block volume {}: after its next restart the pod has none.",
+        volume.spec_name
+    ))
+    .severity(Severity::Warning)
+    .because("device at the target path", "none: neither a mount nor a device node", format!("host's mount table, {target}"))
+    .next("See on the node what is at the path.", format!("findmnt --mountpoint {0}; ls -l {0}", quote(target)))
+    .advise("A container that runs still has its own node of the device: let it finish or save its data before it restarts.")
+    .next(
+        "Let the kubelet publish it again by making the pod anew.",
+        format!("kubectl delete pod -n {} {}", pod.namespace, pod.name),
+    )
+    .related(volume.related())
+}
+
+fn driver_only(node: &NodeName, volume: &Volume, published: &Published, place: &Elsewhere) -> Problem {
+    let Published { pod, target, .. } = published;
+    Problem::new(format!(
+        "Volume {} of pod {pod} is mounted on {node} for process {} ({}) alone: neither the host nor the pod has it, and what the pod writes goes to the node's own disk.",
+        volume.spec_name, place.process, place.name
+    ))
+    .because("mount at the target path", "none", format!("host's mount table, {target}"))
+    .because(
+        "mount elsewhere",
+        format!("{} on {}", place.fs_type, place.source),
+        format!("mount table of process {}", place.process),
+    )
+    .next("See on the node whose process it is.", format!("cat /proc/{0}/cgroup; grep ' {target} ' /proc/{0}/mountinfo", place.process))
+    .advise(format!(
+        "Mount the kubelet's directory with mountPropagation: Bidirectional into the container of driver {} (which needs privileged), and at the path that it has on the host.",
+        volume.driver
+    ))
+    .advise("Copy what the pod wrote meanwhile from the node's disk: it is lost with the pod.")
+    .next(
+        "When the driver is mended, make the pod anew.",
         format!("kubectl delete pod -n {} {}", pod.namespace, pod.name),
     )
     .related(volume.related())
@@ -265,11 +347,86 @@ mod tests {
     }
 
     #[test]
-    fn a_block_volume_is_not_looked_at() {
+    fn a_container_that_was_started_before_the_volume_was_there_is_a_problem() {
         let node = sample::degraded(|volume| {
-            volume.mode = VolumeMode::Block;
-            volume.published[0].mount = Observed::Known(None);
+            let published = &mut volume.published[0];
+            published.mount = Observed::Known(None);
+            let mut inside = sample::inside();
+            if let Some(mount) = &mut inside.mount {
+                mount.root = "/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount".into();
+                mount.source = "/dev/vda2".to_owned();
+            }
+            published.inside = Observed::Known(vec![inside]);
         });
-        check(&RULE, &node, expect!["0 ok\n"]);
+        check(&RULE, &node, expect![[r#"
+            critical VolumeNotMounted: claim shop/orders-db on node node-1
+              Container app of pod shop/orders-0 runs on node-1 without volume pvc-11: at /var/lib/data it has a directory of the node, and what it writes there goes to the node's own disk.
+              - mount in the container: /lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount of /dev/vda2 [mount table of process 4711, /var/lib/data]
+              - mount at the target path: none [host's mount table, /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount]
+              > See on the node what the container has.
+                grep ' /var/lib/data ' /proc/4711/mountinfo
+              > Stop the writing and copy what was written to the node's disk: it is lost with the container.
+              > Let the kubelet publish it again by making the pod anew.
+                kubectl delete pod -n shop orders-0
+        "#]]);
+    }
+
+    #[test]
+    fn a_volume_that_the_driver_alone_has_is_a_problem() {
+        let node = sample::degraded(|volume| {
+            let published = &mut volume.published[0];
+            published.mount = Observed::Known(None);
+            published.inside = Observed::Known(Vec::new());
+            published.elsewhere = Observed::Known(Some(Elsewhere {
+                process: 812,
+                name: "csi-files".to_owned(),
+                fs_type: "fuse.files".to_owned(),
+                source: "files".to_owned(),
+            }));
+        });
+        check(&RULE, &node, expect![[r#"
+            critical VolumeNotMounted: claim shop/orders-db on node node-1
+              Volume pvc-11 of pod shop/orders-0 is mounted on node-1 for process 812 (csi-files) alone: neither the host nor the pod has it, and what the pod writes goes to the node's own disk.
+              - mount at the target path: none [host's mount table, /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount]
+              - mount elsewhere: fuse.files on files [mount table of process 812]
+              > See on the node whose process it is.
+                cat /proc/812/cgroup; grep ' /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount ' /proc/812/mountinfo
+              > Mount the kubelet's directory with mountPropagation: Bidirectional into the container of driver disk.example.com (which needs privileged), and at the path that it has on the host.
+              > Copy what the pod wrote meanwhile from the node's disk: it is lost with the pod.
+              > When the driver is mended, make the pod anew.
+                kubectl delete pod -n shop orders-0
+        "#]]);
+    }
+
+    fn block(change: impl FnOnce(&mut Published)) -> NodeFacts {
+        sample::degraded(|volume| {
+            volume.mode = VolumeMode::Block;
+            volume.published[0].inside = Observed::Known(Vec::new());
+            change(&mut volume.published[0]);
+        })
+    }
+
+    #[test]
+    fn a_block_volume_has_a_device_over_its_file_or_is_one() {
+        check(&RULE, &block(|_| ()), expect!["1 ok\n"]);
+        let node = block(|published| {
+            published.mount = Observed::Known(None);
+            published.device_node = true;
+        });
+        check(&RULE, &node, expect!["1 ok\n"]);
+    }
+
+    #[test]
+    fn a_block_volume_without_its_device_is_a_warning() {
+        check(&RULE, &block(|published| published.mount = Observed::Known(None)), expect![[r#"
+            warning VolumeNotMounted: claim shop/orders-db on node node-1
+              Pod shop/orders-0 runs on node-1, and there is no device where the kubelet published raw block volume pvc-11: after its next restart the pod has none.
+              - device at the target path: none: neither a mount nor a device node [host's mount table, /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount]
+              > See on the node what is at the path.
+                findmnt --mountpoint /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount; ls -l /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount
+              > A container that runs still has its own node of the device: let it finish or save its data before it restarts.
+              > Let the kubelet publish it again by making the pod anew.
+                kubectl delete pod -n shop orders-0
+        "#]]);
     }
 }

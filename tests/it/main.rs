@@ -13,6 +13,7 @@ mod cli;
 mod cluster;
 mod collector;
 mod csi;
+mod events;
 mod garbage;
 mod killed;
 mod kubernetes;
