@@ -31,11 +31,11 @@ fn kinds() -> Vec<(&'static str, NodeFacts)> {
         volume.claim = None;
         volume.persistent = Observed::Known(None);
         volume.attachment = Observed::Known(None);
-        volume.spec_name = "scratch".to_owned();
+        "scratch".clone_into(&mut volume.spec_name);
     });
     let ephemeral = sample::degraded(|volume| {
         if let Some(claim) = &mut volume.claim {
-            claim.claim.name = "orders-0-scratch".to_owned();
+            "orders-0-scratch".clone_into(&mut claim.claim.name);
         }
     });
     // Its PersistentVolume has another source; driver and handle come from the kubelet's note.
