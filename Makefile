@@ -1,6 +1,6 @@
 # Thin targets: what they run is what CI runs.
 
-.PHONY: check fmt clippy test doc test-node e2e soak bench fuzz deny bless scan dev demo
+.PHONY: check fmt clippy test doc clients test-node e2e soak bench fuzz deny bless scan dev demo
 
 check: fmt clippy test doc
 
@@ -21,6 +21,11 @@ doc:
 e2e:
 	tests/cluster/build.sh
 	cargo test --locked --test e2e -- $(CHAPTERS)
+
+# The collector's interface as docs/api.md says it, by grpcurl (built from Go modules) and curl.
+clients:
+	cargo build --locked
+	tests/clients/run.sh target/debug
 
 # The collector for longer than `cargo test` has: 200 agents and ten kills, garbage for a minute, a year of findings.
 soak:
@@ -62,6 +67,8 @@ bench:
 	cargo bench --locked --profile e2e --bench collector
 	cargo bench --locked --profile e2e --bench scan --no-run
 	unshare --mount --pid --fork --mount-proc $$(cargo bench --locked --profile e2e --bench scan --no-run 2>&1 | sed -n 's/.*(\(target[^)]*\)).*/\1/p')
+	tests/cluster/build.sh
+	cargo bench --locked --profile e2e --bench cluster
 
 # Parsers on mutated inputs, each an eighth of the time: make fuzz SECONDS=600
 fuzz: SECONDS ?= 60
