@@ -36,7 +36,7 @@ pub enum Misfit {
         /// What is wanted.
         wants: &'static str,
     },
-    /// The VolumeAttributesClass is another.
+    /// The `VolumeAttributesClass` is another.
     AttributesClass {
         /// What it has.
         has: String,

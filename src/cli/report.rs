@@ -146,13 +146,12 @@ fn by_claim(volumes: &[NodeVolume]) -> BTreeMap<Name, OnNodes> {
             continue;
         };
         let name = (claim.claim.namespace.clone(), claim.claim.name.clone());
-        let usage = match one.silent {
+        let usage = if one.silent {
             // What a silent node told last may not be so any more.
-            true => Observed::Unknown(Gap::new(
-                Why::Unavailable,
-                format!("node {} is silent", one.node),
-            )),
-            false => one.volume.usage(),
+            let what = format!("node {} is silent", one.node);
+            Observed::Unknown(Gap::new(Why::Unavailable, what))
+        } else {
+            one.volume.usage()
         };
         let told = claims.entry(name).or_insert_with(|| OnNodes {
             nodes: Vec::new(),

@@ -46,7 +46,7 @@ pub(super) fn binding(objects: &Objects) -> Binding {
                 .volumes
                 .items
                 .iter()
-                .filter(is_free)
+                .filter(|one| is_free(one))
                 .cloned()
                 .collect(),
             gaps: objects.volumes.gaps.clone(),
@@ -62,7 +62,7 @@ fn waits(claim: &Claim) -> bool {
     terms.is_some_and(|terms| terms.phase != ClaimPhase::Bound)
 }
 
-fn is_free(volume: &&PersistentVolume) -> bool {
+fn is_free(volume: &PersistentVolume) -> bool {
     let terms = volume.terms.as_ref();
     terms.is_some_and(|terms| terms.phase != "Bound")
 }
@@ -160,10 +160,8 @@ impl Around<'_> {
 
     /// A provisioner speaks as `<driver>_<host>_<uuid>` (external-provisioner, `cmd/csi-provisioner`).
     fn provisioner_seen(&self, claim: &Claim) -> Option<Timestamp> {
-        let classes = self.objects.classes.items.iter();
-        let class = classes
-            .filter(|class| Some(&class.name) == claim.class.as_ref())
-            .next()?;
+        let mut classes = self.objects.classes.items.iter();
+        let class = classes.find(|class| Some(&class.name) == claim.class.as_ref())?;
         let prefix = format!("{}_", class.provisioner);
         let events = self.objects.events.items.iter();
         events

@@ -1,7 +1,7 @@
 //! Objects, and what nodes and rules know beside them → a storage report.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 
@@ -264,7 +264,7 @@ impl Sums<'_> {
         of_volume: impl Fn(&VolumeRow) -> Option<String>,
     ) -> Vec<Total> {
         let mut sums: BTreeMap<Option<String>, Sum> = BTreeMap::new();
-        let mut unused = HashMap::new();
+        let mut unused = HashSet::new();
         for claim in self.claims {
             let sum = sums.entry(of_claim(claim)).or_default();
             sum.claims += 1;
@@ -276,7 +276,7 @@ impl Sums<'_> {
             let pods = claim.pods.known();
             if claim.phase == ClaimPhase::Bound && pods.is_some_and(Vec::is_empty) {
                 let name = (claim.claim.namespace.as_str(), claim.claim.name.as_str());
-                unused.insert(name, ());
+                unused.insert(name);
             }
         }
         for volume in self.volumes {
@@ -285,7 +285,7 @@ impl Sums<'_> {
             sum.volumes += 1;
             sum.provisioned += capacity;
             let idle = volume.claim.as_ref().is_some_and(|claim| {
-                unused.contains_key(&(claim.namespace.as_str(), claim.name.as_str()))
+                unused.contains(&(claim.namespace.as_str(), claim.name.as_str()))
             });
             if volume.status == "Released" || (volume.status == "Bound" && idle) {
                 sum.reclaimable += capacity;

@@ -79,7 +79,7 @@ pub struct VolumeTerms {
 /// What a StorageClass arranges.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ClassTerms {
-    /// `volumeBindingMode` is WaitForFirstConsumer.
+    /// `volumeBindingMode` is `WaitForFirstConsumer`.
     pub waits_for_consumer: bool,
     /// It is annotated as the default one.
     pub is_default: bool,

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::model::names::NodeName;
 use crate::model::observed::Observed;
 use crate::model::report::{self, Report};
 use crate::model::sizes::Bytes;
@@ -162,7 +163,7 @@ fn claim(one: &report::ClaimRow) -> ClaimItem<'_> {
         nodes: one
             .nodes
             .known()
-            .map(|nodes| nodes.iter().map(|node| node.as_str()).collect()),
+            .map(|nodes| nodes.iter().map(NodeName::as_str).collect()),
         pods: one.pods.known().map(Vec::as_slice),
         findings: one.findings.known().map(Vec::as_slice),
         created: one.created.map(|at| at.to_string()),

@@ -1,5 +1,6 @@
 //! A storage report for a spreadsheet: one table of all objects (RFC 4180), sizes in bytes.
 
+use crate::model::names::NodeName;
 use crate::model::observed::Observed;
 use crate::model::report::Report;
 use crate::model::sizes::Bytes;
@@ -37,18 +38,18 @@ pub fn csv(report: &Report) -> String {
     let empty = String::new;
     for one in &report.classes.items {
         let mut cells = HEADS.map(|_| empty());
-        cells[0] = "StorageClass".to_owned();
+        "StorageClass".clone_into(&mut cells[0]);
         cells[2].clone_from(&one.name);
-        cells[3] = if one.is_default { "default" } else { "" }.to_owned();
+        if one.is_default { "default" } else { "" }.clone_into(&mut cells[3]);
         cells[5].clone_from(&one.provisioner);
         cells[17].clone_from(&one.reclaim);
-        cells[18] = one.binding_mode.to_owned();
+        one.binding_mode.clone_into(&mut cells[18]);
         cells[19] = one.expandable.to_string();
         line(&mut text, cells);
     }
     for one in &report.volumes.items {
         let mut cells = HEADS.map(|_| empty());
-        cells[0] = "PersistentVolume".to_owned();
+        "PersistentVolume".clone_into(&mut cells[0]);
         cells[2].clone_from(&one.name);
         cells[3].clone_from(&one.status);
         cells[4].clone_from(&one.class);
@@ -65,10 +66,10 @@ pub fn csv(report: &Report) -> String {
     }
     for one in &report.claims.items {
         let mut cells = HEADS.map(|_| empty());
-        cells[0] = "PersistentVolumeClaim".to_owned();
+        "PersistentVolumeClaim".clone_into(&mut cells[0]);
         cells[1].clone_from(&one.claim.namespace);
         cells[2].clone_from(&one.claim.name);
-        cells[3] = one.phase.as_str().to_owned();
+        one.phase.as_str().clone_into(&mut cells[3]);
         cells[4] = one.class.clone().unwrap_or_default();
         cells[5] = known(&one.driver, |driver| driver.clone().unwrap_or_default());
         cells[6] = size(one.request);
@@ -80,7 +81,7 @@ pub fn csv(report: &Report) -> String {
         cells[12] = one.access_modes.join(" ");
         cells[13] = one.volume.clone().unwrap_or_default();
         cells[15] = known(&one.nodes, |nodes| {
-            let nodes: Vec<&str> = nodes.iter().map(|node| node.as_str()).collect();
+            let nodes: Vec<&str> = nodes.iter().map(NodeName::as_str).collect();
             nodes.join(" ")
         });
         cells[16] = known(&one.pods, |pods| pods.join(" "));
