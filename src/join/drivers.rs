@@ -50,6 +50,12 @@ pub(super) fn join(seen: &Seen, volumes: &[Volume]) -> Listing<Driver> {
         reported_health: around.health(&plugin.name),
     });
     let mut items: Vec<Driver> = found.collect();
+    // A name under which a plugin with another one is registered: its socket is that plugin's.
+    for plugin in &seen.plugins.items {
+        if let Observed::Known(Some(registered)) = &plugin.registered_as {
+            expected.remove(registered);
+        }
+    }
     items.extend(expected.into_iter().map(|(name, by)| Driver {
         name: name.clone(),
         expected_by: shorten(by),

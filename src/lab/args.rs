@@ -10,7 +10,8 @@ use clap::{Parser, Subcommand};
 
 use crate::lab::control;
 use crate::lab::expansion::Step;
-use crate::lab::plugin::Manner;
+use crate::lab::life::Way;
+use crate::lab::plugin::{self, Manner};
 use crate::lab::site::{Setup, Task};
 
 /// A storage node without a cluster, with real faults.
@@ -35,13 +36,17 @@ pub(crate) enum Command {
     Expand(Expand),
     /// Take a volume from its pod and bring it back, again and again
     Cycle(Cycle),
+    /// Let a driver, or one volume of it, behave otherwise than well
+    Manner(Manners),
+    /// Let the pod of a volume live: all that is ordinary, and no fault
+    Pod(Pod),
     /// Undo the faults of one volume, or of all
     Heal(Heal),
     /// List the faults: what each does and what it needs
     Faults,
-    /// Kill the agent, the collector or a plugin of the running lab (SIGKILL)
+    /// Kill the agent, the collector, the kubelet or a plugin of the running lab (SIGKILL)
     Stop(Part),
-    /// Start the agent, the collector or a plugin of the running lab again
+    /// Start the agent, the collector, the kubelet or a plugin of the running lab again
     Start(Part),
     #[command(flatten)]
     Hidden(Hidden),
@@ -52,14 +57,10 @@ pub(crate) enum Command {
 pub(crate) enum Hidden {
     /// The first process of the lab's namespaces
     #[command(hide = true)]
-    Inside {
-        setup: Setup,
-    },
+    Inside { setup: Setup },
     /// The process that does the lab's work
     #[command(hide = true)]
-    Worker {
-        setup: Setup,
-    },
+    Worker { setup: Setup },
     /// A CSI node plugin
     #[command(hide = true)]
     Plugin(Plugin),
@@ -69,7 +70,12 @@ pub(crate) enum Hidden {
     /// The daemon that a device's backing file lies behind
     #[command(hide = true)]
     FuseImage(FuseImage),
+    /// The process that holds a device
+    #[command(hide = true)]
     HoldDevice,
+    /// The process by which the doctor sees that a kubelet runs
+    #[command(hide = true)]
+    Kubelet,
     /// The process of a pod's container
     #[command(hide = true)]
     Container(Container),
@@ -156,6 +162,29 @@ pub(crate) struct Cycle {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = plugin::topics())]
+pub(crate) struct Manners {
+    #[command(flatten)]
+    pub(crate) lab: Named,
+    /// A driver's name, or a claim
+    pub(crate) of: String,
+    /// Which topic, and how: well, hang or a gRPC code such as `NotFound`, or a word of the topic below
+    #[arg(value_name = "TOPIC=HOW", required = true)]
+    pub(crate) settings: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Pod {
+    #[command(flatten)]
+    pub(crate) lab: Named,
+    /// The claim of the volume, as `up` prints it
+    pub(crate) volume: String,
+    /// What happens to it
+    #[arg(value_enum)]
+    pub(crate) way: Way,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct Heal {
     #[command(flatten)]
     pub(crate) lab: Named,
@@ -167,7 +196,7 @@ pub(crate) struct Heal {
 pub(crate) struct Part {
     #[command(flatten)]
     pub(crate) lab: Named,
-    /// agent, collector, plugin (the first driver's) or a driver's name
+    /// agent, collector, kubelet, plugin (the first driver's) or a driver's name
     pub(crate) what: String,
 }
 

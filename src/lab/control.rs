@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use crate::lab::expansion::{Course, Step};
 use crate::lab::laboratory::Shared;
+use crate::lab::life::Way;
 use crate::lab::site::Setup;
 use crate::lab::terminal;
 
@@ -43,6 +44,14 @@ pub(crate) enum Request {
     Cycle {
         volume: String,
         times: u32,
+    },
+    Manner {
+        of: String,
+        settings: Vec<String>,
+    },
+    Pod {
+        volume: String,
+        way: Way,
     },
     Heal {
         volume: Option<String>,
@@ -203,6 +212,8 @@ async fn obey(request: Request, lab: &Shared) -> anyhow::Result<Vec<String>> {
             lab.grow(&volume, &course).await.map(|did| vec![did])
         }
         Request::Cycle { volume, times } => lab.cycle(&volume, times).await.map(|did| vec![did]),
+        Request::Manner { of, settings } => lab.behave(&of, &settings).await.map(|did| vec![did]),
+        Request::Pod { volume, way } => lab.live(&volume, way).await.map(|did| vec![did]),
         Request::Heal { volume: Some(name) } => lab.heal(&name).await,
         Request::Heal { volume: None } => lab.heal_all().await,
         Request::Stop { what } => lab.stop(&what).await.map(|did| vec![did]),

@@ -14,7 +14,7 @@ use crate::lab::expansion::{Course, Step};
 use crate::lab::laboratory::Lab;
 use crate::lab::plugin::{Hold, Manner};
 use crate::lab::volumes::{Kind, Use, Volume};
-use crate::lab::{faults_node, kubelet, mounts};
+use crate::lab::{faults_driver, faults_node, faults_pod, kubelet, mounts};
 
 /// How old a claim's wait for the node is said to be: the objects of a cluster
 /// in which it has been waiting, without the wait.
@@ -24,10 +24,29 @@ const WAITED: SignedDuration = SignedDuration::from_mins(12);
 const FILLER: &str = "old-exports.bin";
 
 /// In the order in which they must be undone: nothing can be asked of a dead
-/// plugin.
+/// plugin, nor of one that was told to refuse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
     KillPlugin,
+    HangDriver,
+    SlowDriver,
+    NotReady,
+    FailingProbe,
+    NoRegistrar,
+    OtherName,
+    OtherNode,
+    RefusedNode,
+    IllStorage,
+    Abnormal,
+    DataLoss,
+    UnknownHealth,
+    RefuseMount,
+    HangMount,
+    NoAttach,
+    NodeFull,
+    ChangeOwner,
+    EndJob,
+    LeaveDirectory,
     Hang,
     ReadOnly,
     Fill,
@@ -39,6 +58,7 @@ pub(crate) enum Fault {
     Restart,
     FreezeIo,
     Emergency,
+    CountErrors,
     ShutDown,
     Detach,
     Inodes,
@@ -51,6 +71,7 @@ pub(crate) enum Fault {
 }
 
 /// What a fault is called, does, needs and causes.
+#[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) fault: Fault,
     pub(crate) name: &'static str,
@@ -131,9 +152,13 @@ impl Fault {
     }
 }
 
-/// Those of the demo and those of the node's layers.
+/// Those of the demo, and those of the node's layers, of pods and of drivers.
 fn all() -> impl Iterator<Item = &'static Entry> {
-    FAULTS.iter().chain(&faults_node::FAULTS)
+    FAULTS
+        .iter()
+        .chain(&faults_node::FAULTS)
+        .chain(&faults_pod::FAULTS)
+        .chain(&faults_driver::FAULTS)
 }
 
 /// The table as `faults` prints it.
@@ -214,6 +239,8 @@ impl Lab {
                 };
                 self.expand(index, &course).await?
             }
+            fault if faults_driver::has(fault) => self.fault_of_driver(fault, index).await?,
+            fault if faults_pod::has(fault) => self.fault_of_pod(fault, index).await?,
             fault => self.fault_of_node(fault, index).await?,
         };
         self.volumes[index].faults.insert(entry.fault);
@@ -265,9 +292,13 @@ impl Lab {
             .volumes
             .iter()
             .filter(|volume| !volume.faults.is_empty())
-            .map(|volume| (!volume.faults.contains(&Fault::KillPlugin), volume.claim))
+            .map(|volume| {
+                let stops = [Fault::KillPlugin, Fault::HangDriver, Fault::FreezeIo];
+                let stops_others = stops.iter().any(|fault| volume.faults.contains(fault));
+                (!stops_others, volume.claim)
+            })
             .collect();
-        // Plugins first: the other volumes may need them.
+        // First what others may need: plugins, and devices that let every look at devices wait.
         claims.sort_by_key(|(later, _)| *later);
         let (mut did, mut failed) = (Vec::new(), Vec::new());
         for (_, claim) in claims {
@@ -316,6 +347,8 @@ impl Lab {
                 }
             }
             Fault::ExpandWaiting | Fault::ExpandLying => self.let_go_on(index).await,
+            fault if faults_driver::has(fault) => self.undo_of_driver(fault, index).await,
+            fault if faults_pod::has(fault) => self.undo_of_pod(fault, index).await,
             fault => self.undo_of_node(fault, index).await,
         }
     }
@@ -345,8 +378,9 @@ fn refuse(entry: &Entry, volume: &Volume) -> anyhow::Result<()> {
     let fuse = volume.kind == Kind::Fuse;
     let growing = |fault| matches!(fault, Fault::ExpandWaiting | Fault::ExpandLying);
     match entry.fault {
-        Fault::Unmount | Fault::KillPlugin | Fault::ExpandWaiting if volume.kind == Kind::Block => {
-        }
+        Fault::Unmount | Fault::KillPlugin | Fault::ExpandWaiting | Fault::RefuseMount
+            if volume.kind == Kind::Block => {}
+        fault if faults_driver::has(fault) => {}
         _ if volume.kind == Kind::Block => {
             bail!("{claim} is a device without a filesystem: that cannot happen to it")
         }
@@ -358,6 +392,7 @@ fn refuse(entry: &Entry, volume: &Volume) -> anyhow::Result<()> {
         fault if growing(fault) && volume.faults.iter().any(|other| growing(*other)) => {
             bail!("{claim} is growing already; heal it first")
         }
+        fault if faults_pod::has(fault) => faults_pod::refuse(fault, volume)?,
         fault => faults_node::refuse(fault, volume)?,
     }
     Ok(())
@@ -368,9 +403,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_fault_is_in_the_table_once() {
+    fn every_fault_is_in_the_table_once_and_names_a_code() {
         for entry in all() {
             assert_eq!(entry.fault.entry().name, entry.name);
+            let mut codes = crate::rules::RULES.iter().map(|rule| rule.code);
+            assert!(codes.any(|code| code == entry.code), "{}", entry.code);
         }
     }
 }

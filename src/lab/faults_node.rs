@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use jiff::{SignedDuration, Timestamp};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -13,10 +14,10 @@ use crate::lab::faults::{Entry, Fault};
 use crate::lab::laboratory::Lab;
 use crate::lab::plugin::Hold;
 use crate::lab::volumes::{Kind, Volume};
-use crate::lab::{kubelet, manifests, mounts, objects};
+use crate::lab::{kubelet, manifests, mounts, objects, pods};
 
-/// These faults. Rules for some of them are still to come: the facts show them.
-pub(super) static FAULTS: [Entry; 14] = [
+/// These faults.
+pub(super) static FAULTS: [Entry; 15] = [
     Entry {
         fault: Fault::Queue,
         name: "queue",
@@ -58,6 +59,14 @@ pub(super) static FAULTS: [Entry; 14] = [
         needs: "root, ext4, Linux 4.19",
     },
     Entry {
+        fault: Fault::CountErrors,
+        name: "count-errors",
+        code: "FilesystemErrors",
+        example: "",
+        does: "lets ext4 meet an error and go on, as it does unless it is told otherwise",
+        needs: "root, ext4, Linux 4.19",
+    },
+    Entry {
         fault: Fault::ShutDown,
         name: "shut-down",
         code: "StaleMount",
@@ -84,7 +93,7 @@ pub(super) static FAULTS: [Entry; 14] = [
     Entry {
         fault: Fault::Stack,
         name: "stack",
-        code: "(facts only)",
+        code: "StagedDeviceMismatch",
         example: "",
         does: "mounts something else over the pod's path",
         needs: "nothing",
@@ -92,7 +101,7 @@ pub(super) static FAULTS: [Entry; 14] = [
     Entry {
         fault: Fault::Swap,
         name: "swap",
-        code: "(facts only)",
+        code: "StagedDeviceMismatch",
         example: "",
         does: "puts another volume at the pod's path",
         needs: "another volume of its driver",
@@ -108,7 +117,7 @@ pub(super) static FAULTS: [Entry; 14] = [
     Entry {
         fault: Fault::Orphan,
         name: "orphan",
-        code: "(facts only)",
+        code: "OrphanedPodVolume",
         example: "",
         does: "deletes the pod from the API and nothing else",
         needs: "nothing",
@@ -116,7 +125,7 @@ pub(super) static FAULTS: [Entry; 14] = [
     Entry {
         fault: Fault::LeaveStage,
         name: "leave-stage",
-        code: "(facts only)",
+        code: "StagedWithoutPod",
         example: "",
         does: "deletes the pod and unpublishes, but does not unstage",
         needs: "nothing",
@@ -124,7 +133,7 @@ pub(super) static FAULTS: [Entry; 14] = [
     Entry {
         fault: Fault::StuckUnmount,
         name: "stuck-unmount",
-        code: "(facts only)",
+        code: "UnmountStuck",
         example: "",
         does: "lets the pod be deleted without end",
         needs: "nothing",
@@ -165,7 +174,11 @@ impl Lab {
                 ))
             }
             Fault::FreezeIo => self.freeze(index).await,
-            Fault::Emergency => self.trigger_error(index).await,
+            Fault::Emergency => {
+                self.trigger_error(index, "remount-ro", "stops writing")
+                    .await
+            }
+            Fault::CountErrors => self.trigger_error(index, "continue", "goes on").await,
             Fault::ShutDown => {
                 mounts::run("xfs_io", &["-x", "-c", "shutdown", &shown]).await?;
                 Ok(format!("xfs_io -x -c shutdown {shown}"))
@@ -227,7 +240,9 @@ impl Lab {
                 ))
             }
             Fault::StuckUnmount => {
-                self.write(&objects::ending_pod(&self.volumes[index]))?;
+                // Its grace has passed.
+                let asked = Timestamp::now() - SignedDuration::from_mins(1);
+                self.write(&pods::ending(&self.volumes[index], asked))?;
                 Ok(format!(
                     "the pod is being deleted, and {shown} stays mounted"
                 ))
@@ -262,7 +277,7 @@ impl Lab {
                 super::faults::remove(&self.backend.hold(&handle, Hold::Io))?;
                 Ok("the storage behind the device answers again".to_owned())
             }
-            Fault::Emergency | Fault::ShutDown | Fault::Detach => {
+            Fault::Emergency | Fault::CountErrors | Fault::ShutDown | Fault::Detach => {
                 // Counted errors outlive the mount; a new filesystem has none.
                 if fault != Fault::ShutDown {
                     let image = self.backend.image(&self.volumes[index].handle);
@@ -275,7 +290,7 @@ impl Lab {
     }
 
     /// A new pod with the volume, as after a person deleted the old one.
-    async fn begin_anew(&mut self, index: usize) -> anyhow::Result<String> {
+    pub(super) async fn begin_anew(&mut self, index: usize) -> anyhow::Result<String> {
         self.stop_container(index).await?;
         let volume = &self.volumes[index];
         for path in [volume.target(&self.setup), volume.staging(&self.setup)] {
@@ -320,21 +335,26 @@ impl Lab {
         ))
     }
 
-    async fn trigger_error(&self, index: usize) -> anyhow::Result<String> {
+    async fn trigger_error(
+        &self,
+        index: usize,
+        errors: &str,
+        then: &str,
+    ) -> anyhow::Result<String> {
         let staging = self.volumes[index].staging(&self.setup);
         let device = self.device(index)?;
         let name = device.trim_start_matches("/dev/");
         let staging = staging.to_string_lossy();
         mounts::run(
             "mount",
-            &["-n", "-o", "remount,errors=remount-ro", &staging],
+            &["-n", "-o", &format!("remount,errors={errors}"), &staging],
         )
         .await?;
         let trigger = format!("/sys/fs/ext4/{name}/trigger_fs_error");
         std::fs::write(&trigger, "the lab\n")
             .with_context(|| format!("could not write {trigger}"))?;
         Ok(format!(
-            "echo > {trigger}: ext4 counted an error and stops writing"
+            "echo > {trigger}: ext4 counted an error and {then}"
         ))
     }
 
@@ -347,7 +367,7 @@ impl Lab {
         .await
     }
 
-    fn forget_pod(&self, index: usize) -> anyhow::Result<()> {
+    pub(super) fn forget_pod(&self, index: usize) -> anyhow::Result<()> {
         manifests::remove(&self.setup.manifests(), &objects::pod(&self.volumes[index]))
     }
 }
@@ -391,7 +411,9 @@ pub(super) fn refuse(fault: Fault, volume: &Volume) -> anyhow::Result<()> {
         Fault::Queue | Fault::Die | Fault::Restart if volume.kind != Kind::Fuse => {
             bail!("{claim} is no FUSE volume: only those have a daemon")
         }
-        Fault::Emergency | Fault::Inodes | Fault::FreezeIo if volume.kind != Kind::Ext4 => {
+        Fault::Emergency | Fault::CountErrors | Fault::Inodes | Fault::FreezeIo
+            if volume.kind != Kind::Ext4 =>
+        {
             bail!("{claim} is no ext4 on a loop device")
         }
         Fault::ShutDown if volume.kind != Kind::Xfs => bail!("{claim} is no xfs"),

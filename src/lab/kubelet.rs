@@ -55,7 +55,7 @@ pub(crate) async fn register(setup: &Setup, driver: &Driver) -> anyhow::Result<R
     let socket = registration_socket(&setup.kubelet(), driver.name);
     let mut registrar = RegistrationClient::new(appear(&socket).await?);
     let info = registrar.get_info(InfoRequest {}).await?.into_inner();
-    if info.r#type != "CSIPlugin" || info.name != driver.name {
+    if info.r#type != "CSIPlugin" {
         bail!("{} registers something else: {info:?}", socket.display());
     }
     let mut plugin = NodeClient::new(appear(Path::new(&info.endpoint)).await?);
@@ -71,9 +71,34 @@ pub(crate) async fn register(setup: &Setup, driver: &Driver) -> anyhow::Result<R
         .await?;
     Ok(Registered {
         driver: driver.name,
+        name: info.name,
         node_id: node.node_id,
         limit: (node.max_volumes_per_node > 0).then_some(node.max_volumes_per_node),
     })
+}
+
+/// Waits until a driver's plugin takes connections.
+pub(crate) async fn await_plugin(setup: &Setup, driver: &Driver) -> anyhow::Result<()> {
+    let socket = plugin_socket(&setup.kubelet(), driver.name);
+    appear(&socket).await.map(drop)
+}
+
+/// What the kubelet says of a mount that failed, and under which reason.
+pub(crate) fn failed_mount(volume: &Volume, error: &anyhow::Error) -> (&'static str, String) {
+    let reason = match volume.kind {
+        Kind::Block => "FailedMapVolume",
+        _ => "FailedMount",
+    };
+    (reason, format!("{error} : {}", error.root_cause()))
+}
+
+/// The step at which a mount fails, as the kubelet names it (`pkg/volume/util/operationexecutor`).
+fn step(volume: &Volume, mount: &str, map: &str) -> String {
+    let step = match volume.kind {
+        Kind::Block => format!("MapVolume.{map}"),
+        _ => format!("MountVolume.{mount}"),
+    };
+    format!("{step} failed for volume \"{}\"", volume.pv())
 }
 
 async fn appear(socket: &Path) -> anyhow::Result<Channel> {
@@ -155,7 +180,7 @@ async fn stage(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
         })
         .await
         .map_err(|status| in_go(&status))
-        .with_context(|| format!("MountVolume.MountDevice failed for {}", volume.claim))?;
+        .with_context(|| step(volume, "MountDevice", "SetUpDevice"))?;
     Ok(())
 }
 
@@ -196,7 +221,7 @@ pub(crate) async fn publish(setup: &Setup, volume: &Volume) -> anyhow::Result<()
         })
         .await
         .map_err(|status| in_go(&status))
-        .with_context(|| format!("MountVolume.SetUp failed for {}", volume.claim))?;
+        .with_context(|| step(volume, "SetUp", "MapPodDevice"))?;
     if volume.kind == Kind::Block {
         map(setup, volume)?;
     }
@@ -256,6 +281,9 @@ fn make_parent(path: &Path) -> anyhow::Result<()> {
 /// Takes a volume from its pod: unpublish, then unstage.
 pub(crate) async fn unmount(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
     unpublish(setup, volume).await?;
+    if volume.used == Use::Inline {
+        return Ok(());
+    }
     let mut client = plugin(setup, volume).await?;
     client
         .node_unstage_volume(NodeUnstageVolumeRequest {
@@ -272,6 +300,9 @@ pub(crate) async fn unmount(setup: &Setup, volume: &Volume) -> anyhow::Result<()
 pub(crate) async fn unpublish(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
     if volume.kind == Kind::Block {
         unmap(setup, volume)?;
+    }
+    if volume.used == Use::SubPath {
+        mounts::unmount(&volume.for_container(setup))?;
     }
     let mut client = plugin(setup, volume).await?;
     client

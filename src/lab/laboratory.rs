@@ -12,7 +12,7 @@ use crate::lab::catalogue::{DRIVERS, Driver, catalogue};
 use crate::lab::objects::{About, Registered, Told};
 use crate::lab::plugin::Backend;
 use crate::lab::processes::Processes;
-use crate::lab::site::{Abilities, NODE, Program, Setup};
+use crate::lab::site::{Abilities, NODE, PROBE_TIMEOUT, Program, Setup};
 use crate::lab::volumes::{Use, Volume};
 use crate::lab::{kubelet, manifests, objects};
 
@@ -41,6 +41,7 @@ impl Lab {
             volumes,
             missing,
         };
+        lab.start_kubelet()?;
         for driver in lab.drivers() {
             lab.write(&objects::storage_class(driver, Timestamp::now()))?;
             lab.write(&objects::csi_driver(driver, Timestamp::now()))?;
@@ -183,9 +184,15 @@ impl Lab {
         bail!("there is no volume {claim}; there are {}", names.join(", "))
     }
 
-    /// Starts a driver's plugin and registers it, as the kubelet does whenever
-    /// a registrar's socket appears.
+    /// Starts a driver's plugin and registers it.
     pub(crate) async fn start_plugin(&mut self, driver: &'static Driver) -> anyhow::Result<i32> {
+        let pid = self.launch_plugin(driver)?;
+        self.register(driver).await?;
+        Ok(pid)
+    }
+
+    /// Starts a driver's plugin alone.
+    pub(crate) fn launch_plugin(&mut self, driver: &Driver) -> anyhow::Result<i32> {
         let arguments: Vec<OsString> = vec![
             "plugin".into(),
             "--driver".into(),
@@ -197,19 +204,48 @@ impl Lab {
             "--images".into(),
             self.setup.images().into(),
         ];
-        let pid = self
-            .processes
-            .start(driver.name, "csi-doctor-lab", arguments)?;
+        self.processes
+            .start(driver.name, "csi-doctor-lab", arguments)
+    }
+
+    /// Registers a driver, as the kubelet does whenever a registrar's socket appears.
+    pub(crate) async fn register(&mut self, driver: &'static Driver) -> anyhow::Result<()> {
         let registered = kubelet::register(&self.setup, driver)
             .await
             .with_context(|| format!("could not register {}", driver.name))?;
+        self.note_registration(driver, Some(registered))
+    }
+
+    /// Writes down what the kubelet took, or that it did not take a driver.
+    pub(crate) fn note_registration(
+        &mut self,
+        driver: &'static Driver,
+        registered: Option<Registered>,
+    ) -> anyhow::Result<()> {
         self.registered.retain(|known| known.driver != driver.name);
-        self.registered.push(registered);
+        self.registered.extend(registered);
         self.registered.sort_by_key(|known| known.driver);
+        self.write_registrations()
+    }
+
+    /// Lets a driver allow so many volumes on the node.
+    pub(crate) fn limit(&mut self, driver: &Driver, volumes: i64) -> anyhow::Result<()> {
+        let known = self.registered.iter_mut();
+        for known in known.filter(|known| known.driver == driver.name) {
+            known.limit = Some(volumes);
+        }
+        self.write_registrations()
+    }
+
+    fn write_registrations(&self) -> anyhow::Result<()> {
         let now = Timestamp::now();
         self.write(&objects::csi_node(&self.registered, now))?;
-        self.write(&objects::node(&self.volumes, &self.registered, now))?;
-        Ok(pid)
+        self.write(&objects::node(&self.volumes, &self.registered, now))
+    }
+
+    pub(crate) fn start_kubelet(&mut self) -> anyhow::Result<i32> {
+        let arguments = vec!["kubelet".into()];
+        self.processes.start("kubelet", "kubelet", arguments)
     }
 
     pub(crate) fn start_collector(&mut self) -> anyhow::Result<i32> {
@@ -239,7 +275,7 @@ impl Lab {
             "--interval".into(),
             self.setup.interval_text().into(),
             "--probe-timeout".into(),
-            "1s".into(),
+            PROBE_TIMEOUT.into(),
         ];
         let program = Program::Agent.name();
         self.processes.start("agent", program, arguments)
@@ -269,7 +305,7 @@ impl Lab {
     /// `stop`: kills a part.
     pub(crate) async fn stop(&mut self, what: &str) -> anyhow::Result<String> {
         let name = match what {
-            "agent" | "collector" => what,
+            "agent" | "collector" | "kubelet" => what,
             what => self.driver(what)?.name,
         };
         let pid = self.processes.kill(name).await?;
@@ -281,6 +317,7 @@ impl Lab {
         let (name, pid) = match what {
             "agent" => ("agent", self.start_agent()?),
             "collector" => ("collector", self.start_collector()?),
+            "kubelet" => ("kubelet", self.start_kubelet()?),
             what => {
                 let driver = self.driver(what)?;
                 (driver.name, self.start_plugin(driver).await?)
@@ -290,7 +327,7 @@ impl Lab {
     }
 
     /// The driver that a person means by `plugin` or by its name.
-    fn driver(&self, what: &str) -> anyhow::Result<&'static Driver> {
+    pub(crate) fn driver(&self, what: &str) -> anyhow::Result<&'static Driver> {
         let drivers = self.drivers();
         let found = drivers
             .iter()
@@ -300,7 +337,7 @@ impl Lab {
         }
         let names: Vec<&str> = drivers.iter().map(|driver| driver.name).collect();
         bail!(
-            "there is no {what}; there are agent, collector, plugin (the same as {}) and {}",
+            "there is no {what}; there are agent, collector, kubelet, plugin (the same as {}) and {}",
             DRIVERS[0].name,
             names.join(", ")
         )

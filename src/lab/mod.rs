@@ -17,18 +17,22 @@ mod demo;
 mod enter;
 mod expansion;
 mod faults;
+mod faults_driver;
 mod faults_node;
+mod faults_pod;
 mod fuse;
 mod fuse_image;
 mod inside;
 mod kubelet;
 mod laboratory;
+mod life;
 mod manifests;
 mod mounts;
 mod namespace;
 mod objects;
 mod outside;
 mod plugin;
+mod pods;
 mod processes;
 mod site;
 mod terminal;
@@ -109,6 +113,20 @@ fn run(command: Command, program: &str) -> anyhow::Result<ExitCode> {
                 times: wanted.times,
             },
         ),
+        Command::Manner(wanted) => control::ask(
+            &wanted.lab.name,
+            &control::Request::Manner {
+                of: wanted.of,
+                settings: wanted.settings,
+            },
+        ),
+        Command::Pod(wanted) => control::ask(
+            &wanted.lab.name,
+            &control::Request::Pod {
+                volume: wanted.volume,
+                way: wanted.way,
+            },
+        ),
         Command::Heal(wanted) => control::ask(
             &wanted.lab.name,
             &control::Request::Heal {
@@ -132,7 +150,7 @@ fn run(command: Command, program: &str) -> anyhow::Result<ExitCode> {
         Command::Hidden(Hidden::Plugin(wanted)) => plugin::run(wanted),
         Command::Hidden(Hidden::FuseVolume(wanted)) => fuse::run(&wanted),
         Command::Hidden(Hidden::FuseImage(wanted)) => fuse_image::run(&wanted),
-        Command::Hidden(Hidden::HoldDevice) => Ok(plugin::hold()),
+        Command::Hidden(Hidden::HoldDevice | Hidden::Kubelet) => Ok(plugin::hold()),
         Command::Hidden(Hidden::Container(wanted)) => containers::run(&wanted),
         Command::Hidden(Hidden::UnmountInside(wanted)) => containers::unmount_inside(&wanted),
     }

@@ -14,12 +14,14 @@ use crate::lab::volumes::{
 /// A driver as the kubelet registered it.
 pub(crate) struct Registered {
     pub(crate) driver: &'static str,
+    /// The name that its registrar told.
+    pub(crate) name: String,
     pub(crate) node_id: String,
     pub(crate) limit: Option<i64>,
 }
 
 /// Times in Kubernetes have whole seconds.
-fn time(at: Timestamp) -> String {
+pub(crate) fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
@@ -28,7 +30,7 @@ pub(crate) fn node(volumes: &[Volume], registered: &[Registered], now: Timestamp
         |volume: &Volume| format!("kubernetes.io/csi/{}^{}", volume.driver.name, volume.handle);
     let ids: serde_json::Map<String, Value> = registered
         .iter()
-        .map(|driver| (driver.driver.to_owned(), json!(driver.node_id)))
+        .map(|driver| (driver.name.clone(), json!(driver.node_id)))
         .collect();
     let condition = |name: &str, status: &str, reason: &str, message: &str| {
         json!({
@@ -60,7 +62,7 @@ pub(crate) fn csi_node(registered: &[Registered], now: Timestamp) -> Value {
     let drivers: Vec<Value> = registered
         .iter()
         .map(|driver| {
-            let mut entry = json!({"name": driver.driver, "nodeID": driver.node_id});
+            let mut entry = json!({"name": driver.name, "nodeID": driver.node_id});
             if let Some(limit) = driver.limit {
                 entry["allocatable"] = json!({"count": limit});
             }
@@ -247,12 +249,15 @@ pub(crate) fn pod(volume: &Volume) -> Value {
     })
 }
 
-/// The pod while it is being deleted.
-pub(crate) fn ending_pod(volume: &Volume) -> Value {
-    let mut ending = pod(volume);
-    ending["metadata"]["deletionTimestamp"] = time(Timestamp::now()).into();
-    ending["metadata"]["deletionGracePeriodSeconds"] = 30.into();
-    ending
+/// An attachment that did not come about, with the attacher's error where it told one.
+pub(crate) fn unattached(volume: &Volume, error: Option<&str>) -> Value {
+    let mut unattached = attachment(volume);
+    unattached["status"]["attached"] = false.into();
+    if let Some(error) = error {
+        let now = time(Timestamp::now());
+        unattached["status"]["attachError"] = json!({"message": error, "time": now});
+    }
+    unattached
 }
 
 pub(crate) fn attachment(volume: &Volume) -> Value {
@@ -321,8 +326,8 @@ pub(crate) fn event(volume: &Volume, told: &Told<'_>) -> Value {
 mod tests {
     use super::*;
     use crate::lab::catalogue::catalogue;
-    use crate::lab::manifests;
     use crate::lab::site::Abilities;
+    use crate::lab::{manifests, pods};
 
     #[test]
     fn every_object_means_the_same_to_the_types_of_the_api() {
@@ -344,6 +349,7 @@ mod tests {
         }];
         let registered = [Registered {
             driver: volumes[0].driver.name,
+            name: volumes[0].driver.name.to_owned(),
             node_id: NODE.to_owned(),
             limit: Some(16),
         }];
@@ -370,6 +376,12 @@ mod tests {
             persistent_volume(&volumes[0]),
             pod(&volumes[0]),
             attachment(&volumes[0]),
+            unattached(&volumes[0], Some("no")),
+            pods::starting(&volumes[0]),
+            pods::ending(&volumes[0], now),
+            pods::ended(&volumes[0], pods::End::Done, now),
+            pods::ended(&volumes[0], pods::End::Evicted, now),
+            pods::restarted(&volumes[0], now),
             event(&volumes[0], &told),
         ] {
             manifests::check(&object).unwrap();

@@ -14,6 +14,10 @@ use serde::{Deserialize, Serialize};
 /// The name of the only node.
 pub(crate) const NODE: &str = "lab-node-1";
 
+/// How long a filesystem or a plugin may take to answer: less than ordinarily, and more than a driver that is
+/// only slow takes.
+pub(crate) const PROBE_TIMEOUT: &str = "2s";
+
 /// How long the agent waits between two scans where nothing is scaled.
 const INTERVAL: Duration = Duration::from_secs(30);
 
@@ -95,7 +99,7 @@ impl Setup {
             ("CSI_DOCTOR_KUBELET_DIR", self.kubelet().into()),
             ("CSI_DOCTOR_COLLECTOR", self.collector().into()),
             ("CSI_DOCTOR_INTERVAL", self.interval_text().into()),
-            ("CSI_DOCTOR_PROBE_TIMEOUT", "1s".into()),
+            ("CSI_DOCTOR_PROBE_TIMEOUT", PROBE_TIMEOUT.into()),
             ("CSI_DOCTOR_LAB_NAME", self.name.as_str().into()),
         ]
     }

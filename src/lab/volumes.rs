@@ -128,8 +128,7 @@ impl Volume {
         let driver = &DRIVERS[plan.driver];
         let pod_uid = uuid(&format!("pod {}", plan.pod));
         let handle = if plan.used == Use::Inline {
-            // As the kubelet makes it up (`pkg/volume/csi`, `makeVolumeHandle`).
-            format!("csi-{}", sha256(&format!("{pod_uid}{}", plan.claim)))
+            inline_handle(&pod_uid, plan.claim)
         } else {
             let seed = format!("{} {}", driver.name, plan.claim);
             format!("vol-{}", &sha256(&seed)[..17])
@@ -285,6 +284,11 @@ impl Volume {
             _ => self.pod_directory(setup).join("mount"),
         }
     }
+}
+
+/// The handle of a volume without a claim, as the kubelet makes it up (`pkg/volume/csi`, `makeVolumeHandle`).
+pub(crate) fn inline_handle(pod_uid: &str, name: &str) -> String {
+    format!("csi-{}", sha256(&format!("{pod_uid}{name}")))
 }
 
 /// A size as people write it in a claim.

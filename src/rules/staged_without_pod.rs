@@ -31,6 +31,11 @@ fn check(node: &NodeFacts, verdicts: &mut Verdicts) {
             continue;
         }
         let subject = left.subject(&node.node);
+        // A pod's mount that was left behind keeps it staged: that one is another rule's matter, and comes first.
+        if node.leftovers.items.iter().any(|other| keeps(other, left)) {
+            verdicts.ok(subject);
+            continue;
+        }
         match &left.mount {
             Observed::Known(Some(mount)) => verdicts.problem(subject, problem(node, left, mount)),
             // An empty directory of a driver that stages nothing: the kubelet makes it all the same.
@@ -38,6 +43,11 @@ fn check(node: &NodeFacts, verdicts: &mut Verdicts) {
             Observed::Unknown(gap) => verdicts.unknown(subject, gap),
         }
     }
+}
+
+fn keeps(other: &Leftover, stage: &Leftover) -> bool {
+    let same = stage.handle.is_some() && (&other.driver, &other.handle) == (&stage.driver, &stage.handle);
+    other.kind != LeftoverKind::Stage && same && other.mount != Observed::Known(None)
 }
 
 fn problem(node: &NodeFacts, left: &Leftover, mount: &Mount) -> Problem {
@@ -111,6 +121,18 @@ mod tests {
               > Look in the log of the driver's node plugin for why NodeUnstageVolume fails, or whether it was asked at all.
               > When the driver has nothing under way, unmount it; the kubelet then lets it be detached.
                 umount /var/lib/kubelet/plugins/kubernetes.io/csi/disk.example.com/0815/globalmount
+        "#]]);
+    }
+
+    #[test]
+    fn one_that_the_mount_of_a_pod_that_left_keeps_is_quiet() {
+        let mut node = staged(|_, _| ());
+        let mut kept = node.leftovers.items[0].clone();
+        kept.kind = LeftoverKind::PodVolume;
+        kept.path = sample::leftover().path;
+        node.leftovers.items.push(kept);
+        check(&RULE, &node, expect![[r#"
+            2 ok
         "#]]);
     }
 

@@ -14,6 +14,7 @@ use anyhow::{Context, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
+use super::conduct::Topic;
 use super::manner::Manner;
 use crate::lab::volumes::Kind;
 use crate::lab::{fuse_image, mounts};
@@ -107,23 +108,15 @@ impl Backend {
             .with_context(|| format!("could not link {}", image.display()))
     }
 
-    fn manner_path(&self, handle: &str) -> PathBuf {
-        self.directory.join(format!("{handle}.manner"))
-    }
-
     /// How the plugin is to behave when it is to expand a volume.
     pub(crate) fn behave(&self, handle: &str, manner: &Manner) -> anyhow::Result<()> {
-        let path = self.manner_path(handle);
-        std::fs::write(&path, manner.to_string())
-            .with_context(|| format!("could not write {}", path.display()))
+        self.set(handle, Topic::Expand, &manner.to_string())
     }
 
     /// How it is to behave; well, where nothing was said.
     pub(super) fn manner(&self, handle: &str) -> Manner {
-        std::fs::read_to_string(self.manner_path(handle))
-            .ok()
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(Manner::Well)
+        let told = self.set_to(handle, Topic::Expand);
+        told.parse().unwrap_or(Manner::Well)
     }
 
     fn offline_path(&self, driver: &str) -> PathBuf {

@@ -5,6 +5,7 @@ use std::path::Path;
 use tonic::{Request, Response, Status};
 
 use super::backing::Backend;
+use super::conduct::Topic;
 use crate::proto::csi;
 use crate::proto::csi::identity_server;
 use crate::proto::csi::plugin_capability::volume_expansion::Type as Expansion;
@@ -35,6 +36,7 @@ impl identity_server::Identity for Identity {
         &self,
         _: Request<csi::GetPluginInfoRequest>,
     ) -> Result<Response<csi::GetPluginInfoResponse>, Status> {
+        self.backend.heed_driver(&self.driver).await?;
         Ok(Response::new(csi::GetPluginInfoResponse {
             name: self.driver.clone(),
             vendor_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -46,6 +48,7 @@ impl identity_server::Identity for Identity {
         &self,
         _: Request<csi::GetPluginCapabilitiesRequest>,
     ) -> Result<Response<csi::GetPluginCapabilitiesResponse>, Status> {
+        self.backend.heed_driver(&self.driver).await?;
         let expansion = if self.backend.is_offline(&self.driver) {
             Expansion::Offline
         } else {
@@ -65,7 +68,18 @@ impl identity_server::Identity for Identity {
         &self,
         _: Request<csi::ProbeRequest>,
     ) -> Result<Response<csi::ProbeResponse>, Status> {
-        Ok(Response::new(csi::ProbeResponse { ready: Some(true) }))
+        self.backend.heed_driver(&self.driver).await?;
+        let ready = match self
+            .backend
+            .heed(&self.driver, Topic::Probe)
+            .await?
+            .as_str()
+        {
+            "absent" => None,
+            "false" => Some(false),
+            _ => Some(true),
+        };
+        Ok(Response::new(csi::ProbeResponse { ready }))
     }
 }
 
@@ -75,9 +89,13 @@ impl registration_server::Registration for Identity {
         &self,
         _: Request<registration::InfoRequest>,
     ) -> Result<Response<registration::PluginInfo>, Status> {
+        let name = match self.backend.set_to(&self.driver, Topic::Name).as_str() {
+            "well" => self.driver.clone(),
+            other => other.to_owned(),
+        };
         Ok(Response::new(registration::PluginInfo {
             r#type: "CSIPlugin".to_owned(),
-            name: self.driver.clone(),
+            name,
             endpoint: self.endpoint.clone(),
             supported_versions: vec!["1.0.0".to_owned()],
         }))

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use anyhow::anyhow;
-use tonic::{Code, Status};
+use tonic::Code;
 
 /// How a driver behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,15 +83,6 @@ impl Manner {
             self,
             Self::Refuse(Code::InvalidArgument | Code::OutOfRange | Code::NotFound)
         )
-    }
-
-    /// What the plugin answers, if it answers with an error.
-    pub(super) fn status(&self) -> Option<Status> {
-        match self {
-            Self::Refuse(code) => Some(Status::new(*code, "the driver was told to refuse")),
-            Self::Offline => Some(Status::failed_precondition("the volume is in use")),
-            Self::Well | Self::Lie | Self::Hang => None,
-        }
     }
 }
 

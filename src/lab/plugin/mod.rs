@@ -5,13 +5,16 @@
 //! claims or faults.
 
 mod backing;
+mod conduct;
 mod device;
+mod health;
 mod identity;
 mod manner;
 mod node;
 mod stats;
 
 pub(crate) use backing::{Backend, Hold, Record};
+pub(crate) use conduct::{Of, Topic, topics};
 pub(crate) use device::hold;
 pub(crate) use manner::{Manner, name};
 
@@ -45,17 +48,21 @@ async fn serve(wanted: args::Plugin) -> anyhow::Result<()> {
     let socket = plugin_socket(&wanted.kubelet_dir, &wanted.driver);
     let registration = registration_socket(&wanted.kubelet_dir, &wanted.driver);
     let calls = listen(&socket)?;
-    let registrations = listen(&registration)?;
     let backend = Backend::new(wanted.images);
     let identity = identity::Identity::new(wanted.driver.clone(), &socket, backend.clone());
+    let alone = backend.set_to(&wanted.driver, Topic::Registrar) == "none";
     let node = node::Node::new(wanted.driver, wanted.node, backend);
     let plugin = Server::builder()
         .add_service(IdentityServer::new(identity.clone()))
         .add_service(NodeServer::new(node))
         .serve_with_incoming(UnixListenerStream::new(calls));
+    if alone {
+        clear(&registration)?;
+        return plugin.await.context("could not serve");
+    }
     let registrar = Server::builder()
         .add_service(RegistrationServer::new(identity))
-        .serve_with_incoming(UnixListenerStream::new(registrations));
+        .serve_with_incoming(UnixListenerStream::new(listen(&registration)?));
     tokio::try_join!(plugin, registrar).context("could not serve")?;
     Ok(())
 }
@@ -68,15 +75,20 @@ fn listen(socket: &Path) -> anyhow::Result<UnixListener> {
         std::fs::create_dir_all(directory)
             .with_context(|| format!("could not make the directory of {shown}"))?;
     }
-    match std::fs::remove_file(socket) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("could not remove the old {shown}"));
-        }
-        _ => {}
-    }
+    clear(socket)?;
     let listener =
         UnixListener::bind(socket).with_context(|| format!("could not listen on {shown}"))?;
     std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o700))
         .with_context(|| format!("could not protect {shown}"))?;
     Ok(listener)
+}
+
+/// Removes the socket of a predecessor that was killed.
+fn clear(socket: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_file(socket) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("could not remove the old {}", socket.display()))
+        }
+        _ => Ok(()),
+    }
 }

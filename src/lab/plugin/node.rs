@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tonic::{Request, Response, Status};
 
 use super::backing::{Backend, Record};
+use super::conduct::Topic;
 use super::device;
+use super::health;
 use super::manner::Manner;
 use super::stats::Stats;
 use crate::lab::mounts;
@@ -20,9 +21,6 @@ use crate::proto::csi::volume_capability::access_mode::Mode;
 
 /// The most volumes that one of these plugins takes.
 const LIMIT: i64 = 16;
-
-/// How often a plugin that hangs looks whether it is to go on.
-const POLL: Duration = Duration::from_millis(200);
 
 pub(super) struct Node {
     driver: String,
@@ -42,6 +40,12 @@ impl Node {
             stats: Stats::default(),
             busy: Arc::default(),
         }
+    }
+
+    /// How the driver is to behave, and how at a call about this volume.
+    async fn heed(&self, handle: &str, topic: Topic) -> Result<(), Status> {
+        self.backend.heed_driver(&self.driver).await?;
+        self.backend.heed(handle, topic).await.map(drop)
     }
 
     fn record(&self, handle: &str) -> Result<Record, Status> {
@@ -90,6 +94,7 @@ impl node_server::Node for Node {
         request: Request<csi::NodeStageVolumeRequest>,
     ) -> Result<Response<csi::NodeStageVolumeResponse>, Status> {
         let request = request.into_inner();
+        self.heed(&request.volume_id, Topic::Stage).await?;
         let record = self.record(&request.volume_id)?;
         let staging = path("staging_target_path", &request.staging_target_path)?;
         let _busy = self.busy.lock().await;
@@ -111,6 +116,7 @@ impl node_server::Node for Node {
         request: Request<csi::NodeUnstageVolumeRequest>,
     ) -> Result<Response<csi::NodeUnstageVolumeResponse>, Status> {
         let request = request.into_inner();
+        self.heed(&request.volume_id, Topic::Unstage).await?;
         let staging = path("staging_target_path", &request.staging_target_path)?;
         let _busy = self.busy.lock().await;
         mounts::unmount(&staging)
@@ -124,6 +130,7 @@ impl node_server::Node for Node {
         request: Request<csi::NodePublishVolumeRequest>,
     ) -> Result<Response<csi::NodePublishVolumeResponse>, Status> {
         let request = request.into_inner();
+        self.heed(&request.volume_id, Topic::Publish).await?;
         let record = self.record(&request.volume_id)?;
         let target = path("target_path", &request.target_path)?;
         let _busy = self.busy.lock().await;
@@ -158,6 +165,7 @@ impl node_server::Node for Node {
         request: Request<csi::NodeUnpublishVolumeRequest>,
     ) -> Result<Response<csi::NodeUnpublishVolumeResponse>, Status> {
         let request = request.into_inner();
+        self.heed(&request.volume_id, Topic::Unpublish).await?;
         let target = path("target_path", &request.target_path)?;
         let _busy = self.busy.lock().await;
         mounts::unmount(&target).map_err(|error| internal(&error))?;
@@ -178,6 +186,7 @@ impl node_server::Node for Node {
         request: Request<csi::NodeGetVolumeStatsRequest>,
     ) -> Result<Response<csi::NodeGetVolumeStatsResponse>, Status> {
         let request = request.into_inner();
+        self.heed(&request.volume_id, Topic::Stats).await?;
         let record = self.record(&request.volume_id)?;
         let volume = path("volume_path", &request.volume_path)?;
         if mounts::find(&volume).is_none() {
@@ -199,10 +208,7 @@ impl node_server::Node for Node {
         };
         Ok(Response::new(csi::NodeGetVolumeStatsResponse {
             usage,
-            volume_condition: Some(csi::VolumeCondition {
-                abnormal: false,
-                message: "the volume is mounted and answers".to_owned(),
-            }),
+            volume_condition: health::condition(&self.backend, &self.driver, &request.volume_id),
         }))
     }
 
@@ -216,23 +222,15 @@ impl node_server::Node for Node {
         if matches!(record.kind, Kind::Fuse | Kind::Directory) {
             return Err(Status::unimplemented("this volume cannot grow"));
         }
+        self.heed(&request.volume_id, Topic::Expand).await?;
         match self.backend.manner(&request.volume_id) {
             Manner::Lie => {
                 return Ok(Response::new(csi::NodeExpandVolumeResponse {
                     capacity_bytes: i64::try_from(record.bytes).unwrap_or(i64::MAX),
                 }));
             }
-            // Ends when the caller gives up, or when it is told otherwise.
-            Manner::Hang => {
-                while self.backend.manner(&request.volume_id) == Manner::Hang {
-                    tokio::time::sleep(POLL).await;
-                }
-            }
-            other => {
-                if let Some(status) = other.status() {
-                    return Err(status);
-                }
-            }
+            Manner::Offline => return Err(Status::failed_precondition("the volume is in use")),
+            Manner::Well | Manner::Hang | Manner::Refuse(_) => {}
         }
         let wanted = request
             .capacity_range
@@ -258,17 +256,21 @@ impl node_server::Node for Node {
         &self,
         _: Request<csi::NodeGetCapabilitiesRequest>,
     ) -> Result<Response<csi::NodeGetCapabilitiesResponse>, Status> {
-        let capabilities = [
+        self.backend.heed_driver(&self.driver).await?;
+        let rpcs = [
             Rpc::StageUnstageVolume,
             Rpc::GetVolumeStats,
             Rpc::ExpandVolume,
-            Rpc::VolumeCondition,
-        ]
-        .map(|rpc| csi::NodeServiceCapability {
-            r#type: Some(Type::Rpc(RpcCapability { r#type: rpc.into() })),
-        });
+        ];
+        let health = health::capabilities(&self.backend, &self.driver);
+        let capabilities = rpcs
+            .into_iter()
+            .chain(health)
+            .map(|rpc| csi::NodeServiceCapability {
+                r#type: Some(Type::Rpc(RpcCapability { r#type: rpc.into() })),
+            });
         Ok(Response::new(csi::NodeGetCapabilitiesResponse {
-            capabilities: capabilities.into(),
+            capabilities: capabilities.collect(),
         }))
     }
 
@@ -276,8 +278,13 @@ impl node_server::Node for Node {
         &self,
         _: Request<csi::NodeGetInfoRequest>,
     ) -> Result<Response<csi::NodeGetInfoResponse>, Status> {
+        self.backend.heed_driver(&self.driver).await?;
+        let node_id = match self.backend.heed(&self.driver, Topic::NodeInfo).await? {
+            well if well == "well" => self.id.clone(),
+            other => other,
+        };
         Ok(Response::new(csi::NodeGetInfoResponse {
-            node_id: self.id.clone(),
+            node_id,
             max_volumes_per_node: LIMIT,
             accessible_topology: None,
         }))
@@ -285,15 +292,27 @@ impl node_server::Node for Node {
 
     async fn node_get_volume_health(
         &self,
-        _: Request<csi::NodeGetVolumeHealthRequest>,
+        request: Request<csi::NodeGetVolumeHealthRequest>,
     ) -> Result<Response<csi::NodeGetVolumeHealthResponse>, Status> {
-        Err(Status::unimplemented("this plugin speaks CSI 1.12"))
+        let handle = request.into_inner().volume_id;
+        self.heed(&handle, Topic::Stats).await?;
+        self.record(&handle)?;
+        let health_statuses = health::of_volume(&self.backend, &self.driver, &handle).await?;
+        Ok(Response::new(csi::NodeGetVolumeHealthResponse {
+            volume_health: Some(csi::VolumeHealth {
+                volume_id: handle,
+                health_statuses,
+            }),
+        }))
     }
 
     async fn node_get_storage_health(
         &self,
         _: Request<csi::NodeGetStorageHealthRequest>,
     ) -> Result<Response<csi::NodeGetStorageHealthResponse>, Status> {
-        Err(Status::unimplemented("this plugin speaks CSI 1.12"))
+        self.backend.heed_driver(&self.driver).await?;
+        Ok(Response::new(csi::NodeGetStorageHealthResponse {
+            backend_health: health::of_storage(&self.backend, &self.driver).await?,
+        }))
     }
 }
