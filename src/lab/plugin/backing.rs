@@ -107,6 +107,20 @@ impl Backend {
             .with_context(|| format!("could not link {}", image.display()))
     }
 
+    /// Waits or fails where somebody wrote beside the record that this call is to: `HANDLE.stage`, `HANDLE.publish`
+    /// or `HANDLE.unpublish`, with a manner in it.
+    pub(super) async fn as_told(&self, handle: &str, call: &str) -> Result<(), tonic::Status> {
+        let path = self.directory.join(format!("{handle}.{call}"));
+        loop {
+            let told = std::fs::read_to_string(&path).unwrap_or_default();
+            match told.trim().parse::<Manner>() {
+                Ok(Manner::Hang) => sleep(Duration::from_millis(200)).await,
+                Ok(manner) => return manner.status().map_or(Ok(()), Err),
+                Err(_) => return Ok(()),
+            }
+        }
+    }
+
     fn manner_path(&self, handle: &str) -> PathBuf {
         self.directory.join(format!("{handle}.manner"))
     }
