@@ -49,8 +49,11 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// A chapter's name, and what it does with all that it needs.
+type Chapter<T> = (&'static str, fn(&T));
+
 /// Runs the chapters that are wanted, or all; gives the names of those that failed.
-fn each<T>(all: &[(&'static str, fn(&T))], wanted: &[String], with: &T) -> Vec<&'static str> {
+fn each<T>(all: &[Chapter<T>], wanted: &[String], with: &T) -> Vec<&'static str> {
     let mut failed = Vec::new();
     for (name, chapter) in all {
         if !wanted.is_empty() && !wanted.iter().any(|word| word == name) {

@@ -23,6 +23,7 @@ pub(super) type Told = (String, String, String);
 
 /// The collector, which watches as a process; the agent is a pod.
 pub(super) struct Doctor {
+    port: u16,
     _collector: Process,
 }
 
@@ -69,6 +70,7 @@ impl Doctor {
             (node["silent"] == false).then_some(())
         });
         Self {
+            port: PORT,
             _collector: collector,
         }
     }
@@ -76,7 +78,7 @@ impl Doctor {
     /// All findings that are not over, by code and subject, with their states.
     pub(super) fn findings(&self) -> BTreeMap<Told, Value> {
         let answer = until("the collector answers", Duration::from_secs(10), || {
-            ask(PORT, &["get", "findings", "-A"])
+            ask(self.port, &["get", "findings", "-A"])
         });
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let items = answer["items"].as_array().unwrap().iter();
@@ -103,7 +105,7 @@ impl Doctor {
     /// What the rules cannot tell at the moment, and what is missing.
     pub(super) fn unknowns(&self) -> BTreeSet<String> {
         let status = until("the collector answers", Duration::from_secs(10), || {
-            ask(PORT, &["status"])
+            ask(self.port, &["status"])
         });
         let rules = status["rules"].as_array().unwrap().iter();
         let unknown = rules.filter(|rule| rule["unknown"] != 0);
@@ -131,7 +133,7 @@ impl Doctor {
                     "{when}: {code} of {kind} {name} is {}: {}\n{}",
                     one["state"],
                     one["message"],
-                    tell(PORT, &["get", "findings", "-A", "-o", "wide"]),
+                    tell(self.port, &["get", "findings", "-A", "-o", "wide"]),
                 );
                 seen.insert(format!("{code} of {kind} {name}"));
             }
@@ -142,7 +144,7 @@ impl Doctor {
             Duration::from_secs(30),
             || self.unknowns().is_empty().then_some(()),
         );
-        let status = ask(PORT, &["status"]).unwrap();
+        let status = ask(self.port, &["status"]).unwrap();
         println!(
             "   {when}: quiet, {} volumes; settled by itself: {}",
             status["volumes"],
@@ -162,7 +164,7 @@ impl Doctor {
             &["get", "volumes", "-A", "-o", "wide"],
             &["get", "findings", "-A", "-o", "json"],
         ] {
-            text.push_str(&tell(PORT, words));
+            text.push_str(&tell(self.port, words));
             text.push('\n');
         }
         fs::write(cluster.dir().join(format!("{name}.txt")), text).unwrap();

@@ -144,7 +144,7 @@ fn pods() -> Vec<Value> {
             json!([{"name": "data", "devicePath": "/dev/xvda"}]);
     });
     let sub = with("sub", &|spec| {
-        spec["containers"][0]["volumeMounts"][0]["subPath"] = "part/of/it".into()
+        spec["containers"][0]["volumeMounts"][0]["subPath"] = "part/of/it".into();
     });
     let reader = with("reader", &|spec| {
         spec["containers"][0]["volumeMounts"][0]["readOnly"] = true.into();

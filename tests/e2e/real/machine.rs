@@ -52,7 +52,7 @@ impl<'a> Machine<'a> {
         for driver in [DRIVER, FRAIL] {
             cluster.apply(
                 &json!({"apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver", "metadata": {"name": driver},
-                    "spec": {"attachRequired": machine.has_sidecars(), "podInfoOnMount": true,
+                    "spec": {"attachRequired": true, "podInfoOnMount": true,
                         "volumeLifecycleModes": ["Persistent", "Ephemeral"]}})
                 .to_string(),
             );
@@ -62,14 +62,7 @@ impl<'a> Machine<'a> {
                 .to_string(),
             );
             machine.start_driver(driver);
-            if machine.has_sidecars() {
-                machine.start_sidecars(driver);
-            } else {
-                println!(
-                    "   no sidecars in {}: nothing is attached, nothing expands",
-                    cluster.bin().display()
-                );
-            }
+            machine.start_attacher(driver);
         }
         machine.wait_for_node();
         machine
@@ -206,30 +199,18 @@ impl<'a> Machine<'a> {
         self.start_driver(driver);
     }
 
-    /// Starts what speaks with the API server for a driver.
-    pub(super) fn start_sidecars(&self, driver: &str) {
-        let socket = socket(driver);
-        for sidecar in ["csi-attacher", "csi-resizer"] {
-            let name = format!("{sidecar}-{driver}");
-            let mut command = Command::new(self.cluster.bin().join(sidecar));
-            command
-                .arg(format!(
-                    "--kubeconfig={}",
-                    self.path("admin.kubeconfig").display()
-                ))
-                .arg(format!("--csi-address={socket}"));
-            if sidecar == "csi-resizer" {
-                command.arg("--handle-volume-inuse-error=false");
-            }
-            self.cluster.run_program(&name, &mut command);
-        }
-    }
-
-    /// Whether the sidecars were built.
-    pub(super) fn has_sidecars(&self) -> bool {
-        ["csi-attacher", "csi-resizer"]
-            .iter()
-            .all(|sidecar| self.cluster.bin().join(sidecar).exists())
+    /// Starts what speaks with the API server for a driver: without a controller service every volume counts as
+    /// attached once it is asked for.
+    fn start_attacher(&self, driver: &str) {
+        let mut attacher = Command::new(self.cluster.bin().join("csi-attacher"));
+        attacher
+            .arg(format!(
+                "--kubeconfig={}",
+                self.path("admin.kubeconfig").display()
+            ))
+            .arg(format!("--csi-address={}", socket(driver)));
+        self.cluster
+            .run_program(&format!("csi-attacher-{driver}"), &mut attacher);
     }
 
     fn wait_for_node(&self) {
