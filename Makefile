@@ -1,6 +1,6 @@
 # Thin targets: what they run is what CI runs.
 
-.PHONY: check fmt clippy test doc test-node e2e e2e-node image soak bench fuzz deny bless scan dev demo
+.PHONY: check fmt clippy test doc clients test-node e2e e2e-node image soak bench fuzz deny bless scan dev demo
 
 check: fmt clippy test doc
 
@@ -38,6 +38,11 @@ image:
 		--bin csi-doctor-agent --bin csi-doctor-collector
 	deploy/image.sh target/image/csi-doctor.tar $(IMAGE) \
 		$(addprefix target/$(MUSL)/$(IMAGE_PROFILE)/,csi-doctor-agent csi-doctor-collector)
+
+# The collector's interface as docs/api.md says it, by grpcurl (built from Go modules) and curl.
+clients:
+	cargo build --locked
+	tests/clients/run.sh target/debug
 
 # The collector for longer than `cargo test` has: 200 agents and ten kills, garbage for a minute, a year of findings.
 soak:
@@ -79,6 +84,8 @@ bench:
 	cargo bench --locked --profile e2e --bench collector
 	cargo bench --locked --profile e2e --bench scan --no-run
 	unshare --mount --pid --fork --mount-proc $$(cargo bench --locked --profile e2e --bench scan --no-run 2>&1 | sed -n 's/.*(\(target[^)]*\)).*/\1/p')
+	tests/cluster/build.sh
+	cargo bench --locked --profile e2e --bench cluster
 
 # Parsers on mutated inputs, each an eighth of the time: make fuzz SECONDS=600
 fuzz: SECONDS ?= 60

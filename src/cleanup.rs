@@ -65,7 +65,7 @@ pub fn safety(node: &NodeFacts, left: &Leftover) -> Safety {
         match &node.kubelet.unmirrored {
             Observed::Known(0) => {}
             Observed::Known(count) => unseen.push(format!(
-                "{count} static pods have no mirror, and it may be one's"
+                "static pods without a mirror, whose directory it may be: {count}"
             )),
             Observed::Unknown(gap) => unseen.push(format!("not known: {gap}")),
         }
@@ -151,7 +151,7 @@ mod tests {
         );
         check(
             |node, _| node.kubelet.unmirrored = Observed::Known(2),
-            &expect!["unsure: 2 static pods have no mirror, and it may be one's"],
+            &expect!["unsure: static pods without a mirror, whose directory it may be: 2"],
         );
         check(
             |node, _| {

@@ -48,6 +48,9 @@ pub struct FactsVolumes {
     pub volumes: Vec<prost::bytes::Bytes>,
 }
 
+/// The descriptors of `csidoctor.v1`, for those who ask by reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/csidoctor.bin"));
+
 /// `csidoctor.v1`: agent → collector → command line.
 pub mod v1 {
     tonic::include_proto!("csidoctor.v1");

@@ -22,11 +22,11 @@ use crate::model::objects::{Objects, PodState, VolumeMode};
 use crate::model::observed::{Gap, Observed, Why};
 use crate::model::scan::{Origin, Scan};
 use crate::model::seen::{Answers, ContainerSeen, KubeletDir, Seen};
-use crate::model::volume::{DriverStats, Volume};
+use crate::model::volume::{DriverStats, Elsewhere, Volume};
 use crate::mounts::probe::{Place, Prober};
 use crate::mounts::state::{Kernel, Looked};
 use crate::mounts::watch::Watch;
-use crate::mounts::{containers, kubelet, mountinfo, process, root};
+use crate::mounts::{containers, elsewhere, kubelet, mountinfo, process, root};
 use crate::rules;
 
 /// So many probes may hang at once before no more are started: each holds a thread.
@@ -157,7 +157,8 @@ impl Scanner {
     async fn round(&mut self, whole: bool) -> (NodeFacts, bool) {
         let (mut kept, fresh) = self.see(whole).await;
         let mut facts = kept.facts.clone();
-        let (answers, errors_rose) = self.ask(&facts).await;
+        let (mut answers, errors_rose) = self.ask(&facts).await;
+        answers.elsewhere = self.look_elsewhere(&facts).await;
         let failing: BTreeSet<HostPath> = answers
             .filesystems
             .iter()
@@ -280,6 +281,27 @@ impl Scanner {
         containers::read_containers(&self.host_root, &pods)
     }
 
+    /// Where pods run whose volume is no mount of the host, somebody else may have it.
+    async fn look_elsewhere(
+        &self,
+        facts: &NodeFacts,
+    ) -> BTreeMap<HostPath, Observed<Option<Elsewhere>>> {
+        let published = facts.volumes.items.iter().flat_map(|one| &one.published);
+        let missing = published.filter(|published| {
+            published.mount == Observed::Known(None)
+                && published.live == Observed::Known(true)
+                && !published.device_node
+        });
+        let paths: BTreeSet<HostPath> = missing.map(|published| published.target.clone()).collect();
+        if paths.is_empty() {
+            return BTreeMap::new();
+        }
+        let host_root = self.host_root.clone();
+        let looked =
+            tokio::task::spawn_blocking(move || elsewhere::find_elsewhere(&host_root, &paths));
+        looked.await.unwrap_or_default()
+    }
+
     /// The second half: sysfs first, then every volume is asked, each within its deadline. Whether a
     /// filesystem counted new errors.
     async fn ask(&mut self, facts: &NodeFacts) -> (Answers, bool) {
@@ -324,6 +346,7 @@ impl Scanner {
             states: looked.states,
             stats: told.stats,
             health: told.health,
+            ..Answers::default()
         };
         (answers, looked.errors_rose)
     }

@@ -2,10 +2,11 @@
 //!
 //! It knows no network. Readers get the view that it publishes, and never look into it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use prost::bytes::Bytes;
 use tokio::sync::{Notify, watch};
 
@@ -18,10 +19,11 @@ use crate::grpc::Refusal;
 use crate::history::{Change, Statement};
 use crate::model::brief::Brief;
 use crate::model::facts::ClusterFacts;
+use crate::model::finding::State;
 use crate::model::names::NodeName;
 use crate::model::observed::Listing;
 use crate::model::scan::Scan;
-use crate::model::view::{ClusterView, NodeView, View};
+use crate::model::view::{ClusterView, Ended, NodeView, View};
 use crate::rules;
 use crate::store::{Batch, Heard, Kept, KeptScan, Pending, Store};
 
@@ -50,6 +52,10 @@ pub(super) struct Settings {
     pub(super) publish_every: Duration,
 }
 
+/// For how long it is remembered what ended, and how many at most.
+const ENDED_FOR: SignedDuration = SignedDuration::from_hours(1);
+const MAX_ENDED: usize = 10_000;
+
 /// Everything the collector knows.
 #[derive(Debug)]
 pub(super) struct Accept {
@@ -67,6 +73,8 @@ struct Known {
     cluster: Source,
     /// What it sees of the cluster, in short.
     view: Arc<ClusterView>,
+    /// What was open and ended, the latest last.
+    ended: VecDeque<Arc<Ended>>,
 }
 
 impl Known {
@@ -75,6 +83,27 @@ impl Known {
             Some(&mut self.cluster)
         } else {
             self.sources.get_mut(name)
+        }
+    }
+
+    /// Remembers for a while what ends.
+    fn note_ends(&mut self, changes: &[Change], now: Timestamp) {
+        let is_old = |one: &Arc<Ended>| now.duration_since(one.at) > ENDED_FOR;
+        while self.ended.front().is_some_and(is_old) {
+            self.ended.pop_front();
+        }
+        for change in changes {
+            let finding = &change.finding;
+            if let (State::Resolved { at, how }, Some(_)) = (&finding.state, finding.opened) {
+                if self.ended.len() == MAX_ENDED {
+                    self.ended.pop_front();
+                }
+                self.ended.push_back(Arc::new(Ended {
+                    key: finding.key.clone(),
+                    at: *at,
+                    how: *how,
+                }));
+            }
         }
     }
 
@@ -116,6 +145,7 @@ impl Accept {
             sources,
             cluster,
             view: Arc::default(),
+            ended: VecDeque::new(),
         };
         Self {
             settings,
@@ -208,6 +238,7 @@ impl Accept {
             }
             source.heard(scan, brief, packed, moment);
             batch.whole = source.whole_if_lost();
+            known.note_ends(&batch.changes, moment.at);
         }
         Ok(self.submit(batch))
     }
@@ -250,6 +281,13 @@ impl Accept {
 
     fn any_lost(&self) -> bool {
         self.known().all().any(|source| source.lost)
+    }
+
+    /// Ready when all that was known when this was called is written, or cannot be.
+    pub(super) async fn written(&self) {
+        let nothing = Batch::of(CLUSTER, Timestamp::now());
+        // One writer takes everything in its order; what it could not write is told elsewhere.
+        let _ = self.store.submit(nothing).written().await;
     }
 
     /// A new view is due.
@@ -298,6 +336,9 @@ impl Accept {
             steps.push(self.submit(batch));
             !gone
         });
+        for step in &steps {
+            known.note_ends(&step.changes, moment.at);
+        }
         steps
     }
 
@@ -342,6 +383,7 @@ impl Accept {
         let history = &mut known.cluster.history;
         batch.changes = history.apply(&statement, moment.at, self.settings.grace_scale);
         batch.whole = known.cluster.whole_if_lost();
+        known.note_ends(&batch.changes, moment.at);
         let nothing = batch.changes.is_empty() && batch.whole.is_none();
         (!nothing).then(|| self.submit(batch))
     }
@@ -355,7 +397,10 @@ impl Accept {
             .filter_map(|(name, source)| source.view(name))
             .collect();
         let findings = known.all().flat_map(|source| source.history.findings());
-        fold(moment.at, &nodes, &known.view, findings)
+        View {
+            ended: known.ended.iter().cloned().collect(),
+            ..fold(moment.at, &nodes, &known.view, findings)
+        }
     }
 
     /// For ever: makes a view when something has changed, at most so often as was set.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{ArgAction, Parser};
 
 use crate::runtime::{LogFormat, plain};
 use crate::store::Location;
@@ -40,6 +40,11 @@ pub(super) struct Args {
     #[arg(long, env = "CSI_DOCTOR_MANIFESTS")]
     pub(super) manifests: Option<PathBuf>,
 
+    /// Whether an Event is put on the claim, pod or node when a finding opens and when it is over; never
+    /// without an API server
+    #[arg(long, env = "CSI_DOCTOR_EVENTS", default_value_t = true, action = ArgAction::Set)]
+    pub(super) events: bool,
+
     /// Multiplies the time for which a problem must last before it counts: below 1 for drills
     #[arg(long, env = "CSI_DOCTOR_GRACE_SCALE", default_value_t = 1.0, value_parser = scale)]
     pub(super) grace_scale: f64,
@@ -55,6 +60,10 @@ pub(super) struct Args {
     /// How many reports of one node are taken a minute, and at once
     #[arg(long, env = "CSI_DOCTOR_REPORTS_PER_MINUTE", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) reports_per_minute: u32,
+
+    /// Whether gRPC clients may ask which services and messages there are
+    #[arg(long, env = "CSI_DOCTOR_GRPC_REFLECTION")]
+    pub(super) grpc_reflection: bool,
 
     /// Where metrics and probes are served over plain HTTP, as ":9471"; nowhere when left out
     #[arg(long, env = "CSI_DOCTOR_HTTP_ENDPOINT", value_parser = plain::endpoint)]

@@ -24,6 +24,9 @@ use crate::history::{Change, ChangeKind};
 use crate::model::view::{Story, View};
 use crate::rules;
 
+/// How an attempt to put an Event on an object can end; all are told from the beginning.
+const OUTCOMES: [&str; 5] = ["dropped", "failed", "known", "made", "refused"];
+
 /// Names and values of one series.
 type Labels<const N: usize> = [(&'static str, String); N];
 
@@ -41,6 +44,7 @@ pub(super) struct Counts {
     /// Groups of findings that are in memory only, since the store cannot be written.
     pub(super) unwritten: Gauge<u64, AtomicU64>,
     refused: Family<Labels<1>, Counter>,
+    events: Family<Labels<1>, Counter>,
     changes: Family<Labels<2>, Counter>,
 }
 
@@ -49,6 +53,12 @@ impl Counts {
     pub(super) fn refused(&self, code: Code) -> u64 {
         let label = [("code", format!("{code:?}"))];
         self.refused.get_or_create(&label).inc() + 1
+    }
+
+    /// One more attempt to put an Event on an object, and how it ended.
+    pub(super) fn announced(&self, outcome: &str) {
+        let label = [("outcome", outcome.to_owned())];
+        self.events.get_or_create(&label).inc();
     }
 
     /// One more step in the life of a finding; what never opened does not count.
@@ -85,6 +95,15 @@ pub(super) fn registry(view: watch::Receiver<Arc<View>>, counts: &Counts) -> Reg
         "finding_changes",
         "Steps in the lives of findings that have been open",
         counts.changes.clone(),
+    );
+    for outcome in OUTCOMES {
+        let label = [("outcome", outcome.to_owned())];
+        drop(counts.events.get_or_create(&label));
+    }
+    registry.register(
+        "events",
+        "Attempts to put an Event on an object, by how they ended",
+        counts.events.clone(),
     );
     registry.register(
         "store_unwritten",

@@ -3,12 +3,14 @@
 //! Wiring only. It never calls an agent, and an acknowledgement carries no instructions.
 
 mod accept;
+mod announce;
 pub mod api;
 mod args;
 mod asked;
 mod findings;
 mod intake;
 mod metrics;
+mod notices;
 pub mod objects;
 mod packed;
 mod pages;
@@ -28,6 +30,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use futures::FutureExt as _;
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tonic::service::Routes;
@@ -39,13 +42,16 @@ use crate::collector::args::Args;
 use crate::collector::findings::FindingsService;
 use crate::collector::intake::IntakeService;
 use crate::collector::metrics::Counts;
+use crate::collector::notices::Notices;
 use crate::collector::objects::Source;
 use crate::collector::pages::Pages;
 use crate::collector::refused::Watched;
 use crate::collector::source::Moment;
 use crate::grpc::MESSAGE_LIMIT;
+use crate::kubernetes::events::Events;
 use crate::model::view::View;
 use crate::program;
+use crate::proto::DESCRIPTORS;
 use crate::proto::v1::findings_server::FindingsServer;
 use crate::proto::v1::intake_server::IntakeServer;
 use crate::runtime::plain::{Pulse, Told};
@@ -72,6 +78,8 @@ pub struct Edges {
     pub plain: Option<(TcpListener, String)>,
     /// Where it takes the cluster's objects from.
     pub objects: Source,
+    /// Where it tells of findings; nowhere when that is off.
+    pub events: Option<Events>,
 }
 
 impl From<TcpListener> for Edges {
@@ -80,6 +88,7 @@ impl From<TcpListener> for Edges {
             grpc,
             plain: None,
             objects: Source::Nowhere,
+            events: None,
         }
     }
 }
@@ -99,6 +108,8 @@ pub struct Config {
     pub reports_a_minute: u32,
     /// A view is made at most so often.
     pub publish_every: Duration,
+    /// Whether clients may ask which services and messages there are.
+    pub reflection: bool,
 }
 
 impl Default for Config {
@@ -110,6 +121,7 @@ impl Default for Config {
             forget_after: Duration::from_hours(24),
             reports_a_minute: 600,
             publish_every: Duration::from_millis(250),
+            reflection: false,
         }
     }
 }
@@ -139,7 +151,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("listening on {listen}"))?;
-    let objects = Source::open(&args).await?;
+    let (objects, events) = Source::open(&args).await?;
     let plain = match args.http_endpoint {
         Some(endpoint) => {
             let listener = TcpListener::bind(endpoint)
@@ -153,6 +165,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         grpc: listener,
         plain,
         objects,
+        events,
     };
     let config = Config {
         store: args.store,
@@ -160,6 +173,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         silent_after: args.silent_after,
         forget_after: args.forget_after,
         reports_a_minute: args.reports_per_minute,
+        reflection: args.grpc_reflection,
         ..Config::default()
     };
     serve(edges, config, shutdown).await
@@ -175,6 +189,7 @@ pub async fn serve(
         grpc: listener,
         plain,
         objects,
+        events,
     } = edges.into();
     let address = listener.local_addr().context("reading the own address")?;
     let (store, kept, writer) = Store::open(&config.store)?;
@@ -185,6 +200,8 @@ pub async fn serve(
         reports_a_minute: config.reports_a_minute,
         publish_every: config.publish_every,
     };
+    let remembers = !kept.heard.is_empty() || !kept.findings.is_empty();
+    let notices = Notices::new(Timestamp::now(), remembers);
     let accept = Arc::new(Accept::new(settings, store, kept));
     let (views, view) = watch::channel(Arc::new(accept.view(Moment::now())));
     tracing::info!(%address, store = %config.store, "listening");
@@ -195,6 +212,7 @@ pub async fn serve(
     if matches!(objects, Source::Nowhere) {
         tracing::warn!("no source of Kubernetes objects: only what agents tell will be known");
     }
+    let announced = view.clone();
     let beside = beside(plain, view.clone(), accept.counts())?;
 
     let (health_reporter, health) = tonic_health::server::health_reporter();
@@ -215,6 +233,11 @@ pub async fn serve(
         .add_service(Watched::new(intake, accept.counts().clone()))
         .add_service(findings)
         .add_service(health);
+    let routes = if config.reflection {
+        reflect(routes)?
+    } else {
+        routes
+    };
     let server = Server::builder()
         .accept_http1(true)
         .timeout(REQUEST_DEADLINE)
@@ -237,6 +260,7 @@ pub async fn serve(
         result = server => result.context("serving")?,
         () = accept.publish(&views) => {}
         () = accept.listen_for_silence() => {}
+        () = announce::announce(events, announced, Arc::clone(&accept), notices) => {}
         result = objects::judge(Arc::clone(&accept), objects) => result?,
         result = beside => result.context("serving metrics and probes")?,
         () = too_long => tracing::warn!("ending with connections still open"),
@@ -251,6 +275,20 @@ pub async fn serve(
     }
     tracing::info!("the collector has ended");
     Ok(())
+}
+
+/// With the service that tells of all services, in both versions that clients ask for.
+fn reflect(routes: Routes) -> anyhow::Result<Routes> {
+    let builder = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let newest = builder().build_v1().context("describing the services")?;
+    let before = builder()
+        .build_v1alpha()
+        .context("describing the services")?;
+    Ok(routes.add_service(newest).add_service(before))
 }
 
 /// For ever: the plain port, if there is one.

@@ -16,6 +16,7 @@ use crate::collector::source::Moment;
 use crate::join;
 use crate::kubernetes::client;
 use crate::kubernetes::cluster::Cluster;
+use crate::kubernetes::events::Events;
 use crate::kubernetes::manifests::Directory;
 use crate::model::facts::ClusterFacts;
 use crate::model::observed::{Gap, Why};
@@ -45,18 +46,21 @@ pub enum Source {
 }
 
 impl Source {
-    /// The source that the arguments name; without a name the API server of the pod that we are in.
-    pub(super) async fn open(args: &Args) -> anyhow::Result<Self> {
+    /// The source that the arguments name; without a name the API server of the pod that we are in,
+    /// with Events unless they are off.
+    pub(super) async fn open(args: &Args) -> anyhow::Result<(Self, Option<Events>)> {
         if let Some(directory) = &args.manifests {
-            return Ok(directory.clone().into());
+            return Ok((directory.clone().into(), None));
         }
         if args.kubeconfig.is_none() && !client::is_in_cluster() {
-            return Ok(Self::Nowhere);
+            return Ok((Self::Nowhere, None));
         }
         let client = client::connect(args.kubeconfig.as_deref(), "csi-doctor-collector")
             .await
             .context("finding the API server")?;
-        Ok(Self::Api(Box::new(Cluster::watch(&client))))
+        let objects = Self::Api(Box::new(Cluster::watch(&client)));
+        let events = args.events.then(|| Events::new(client, &instance()));
+        Ok((objects, events))
     }
 
     /// Another number when objects may be other ones than before.
@@ -91,6 +95,16 @@ impl Source {
             .filter_map(|claim| Some((claim.claim.clone(), claim.silence.clone()?)))
             .collect();
         (facts, view)
+    }
+}
+
+/// Which of the collectors this is: its pod, or its machine.
+fn instance() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_default();
+    if host.is_empty() {
+        "csi-doctor-collector".to_owned()
+    } else {
+        host
     }
 }
 

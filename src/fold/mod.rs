@@ -53,6 +53,7 @@ pub fn fold<'a>(
         nodes,
         cluster: Arc::clone(cluster),
         stories,
+        ended: Vec::new(),
     }
 }
 

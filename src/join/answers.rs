@@ -36,6 +36,11 @@ fn answer_volume(volume: &mut Volume, answers: &Answers) {
             published.usage = Observed::Unknown(nothing_mounted(&published.target));
         }
     }
+    for published in &mut volume.published {
+        if let Some(place) = answers.elsewhere.get(&published.target) {
+            published.elsewhere = place.clone();
+        }
+    }
     put_usage(volume, answers);
     if let Some(handle) = volume.handle.known()
         && let Some(stats) = answers.stats.get(&(volume.driver.clone(), handle.clone()))

@@ -216,5 +216,6 @@ fn published(pod: &Pod, volume: &PodVolume, persistent: &PersistentVolume) -> Pu
         device_node: false,
         live: untouched(),
         inside: untouched(),
+        elsewhere: untouched(),
     }
 }

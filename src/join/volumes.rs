@@ -112,18 +112,22 @@ impl<'a> Joiner<'a> {
             self.add_unseen(pod, volume, claim, name);
             return;
         };
-        // In-tree volumes are not covered.
-        let Some(csi) = &persistent.csi else { return };
+        // Of an in-tree volume that a CSI driver serves the kubelet's own note has driver and handle.
+        let uid = pod.static_uid.as_ref().unwrap_or(&pod.pod.uid);
+        let migrated = || {
+            let data = self.index.data(uid, name.as_str())?;
+            Some((data.driver.clone(), data.handle.clone()))
+        };
+        let csi = persistent.csi.as_ref();
+        let csi = csi.map(|csi| (csi.driver.clone(), csi.handle.clone()));
+        // Other in-tree volumes are not covered.
+        let Some((driver, handle)) = csi.or_else(migrated) else {
+            return;
+        };
         let identity = Identity::Persistent(name.clone());
-        let attachment = self.index.attachment(&csi.driver, name);
+        let attachment = self.index.attachment(&driver, name);
         let class = expansion::class(&self.seen.objects, claim);
-        let entry = self.entry(
-            identity,
-            name.as_str(),
-            &csi.driver,
-            &csi.handle,
-            persistent.mode,
-        );
+        let entry = self.entry(identity, name.as_str(), &driver, &handle, persistent.mode);
         entry.claim = Some(claim.clone());
         entry.persistent = Observed::Known(Some(persistent.clone()));
         entry.attachment = attachment;
@@ -258,6 +262,7 @@ impl<'a> Joiner<'a> {
             target: target.clone(),
             mount,
             usage: untouched(),
+            elsewhere: untouched(),
             asked_read_only: None,
             sub_paths: Vec::new(),
             device_node: false,
@@ -350,6 +355,7 @@ impl<'a> Joiner<'a> {
             target,
             mount,
             usage: untouched(),
+            elsewhere: untouched(),
             asked_read_only,
             sub_paths: sub_paths.unwrap_or_default(),
             device_node,

@@ -8,6 +8,7 @@ mod cache;
 pub mod client;
 pub mod cluster;
 pub mod convert;
+pub mod events;
 mod failure;
 mod index;
 mod kept;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -20,6 +21,8 @@ pub struct Brief {
     pub observed_at: Timestamp,
     /// The version of its agent.
     pub agent_version: String,
+    /// How often the agent wants to report; nothing where it does not say so.
+    pub interval: Duration,
     /// How many volumes it has.
     pub volumes: usize,
     /// How many of them each driver serves.
@@ -52,6 +55,7 @@ impl Brief {
         Self {
             observed_at: facts.observed_at,
             agent_version: scan.version.clone(),
+            interval: scan.interval,
             volumes: volumes.items.len(),
             served,
             drivers: facts.drivers.items.clone(),
@@ -137,8 +141,6 @@ fn hash(word: &str) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::model::finding::{Key, Problem, Severity, State};
     use crate::model::sample;

@@ -15,6 +15,7 @@ pub mod kubelet;
 pub mod leftover;
 pub mod mount;
 pub mod names;
+pub mod notice;
 pub mod objects;
 pub mod observed;
 pub mod scan;

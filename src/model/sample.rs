@@ -161,6 +161,7 @@ pub fn volume() -> Volume {
             device_node: false,
             live: Observed::Known(true),
             inside: Observed::Known(vec![inside()]),
+            elsewhere: Observed::Unknown(Gap::new(Why::NotAsked, "it is mounted where it belongs")),
             events: Listing::default(),
             health: Vec::new(),
         }],

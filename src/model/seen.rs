@@ -16,7 +16,7 @@ use crate::model::objects::Objects;
 use crate::model::observed::{Listing, Observed};
 use crate::model::sizes::Bytes;
 use crate::model::state::KernelState;
-use crate::model::volume::DriverStats;
+use crate::model::volume::{DriverStats, Elsewhere};
 
 /// The first round: nothing in it touched a volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,6 +167,8 @@ pub struct Answers {
     pub states: BTreeMap<HostPath, KernelState>,
     /// What the driver says of a volume.
     pub stats: BTreeMap<(DriverName, VolumeHandle), Observed<DriverStats>>,
+    /// Who has a mount at a target path that is none of the host's.
+    pub elsewhere: BTreeMap<HostPath, Observed<Option<Elsewhere>>>,
     /// What the driver says of a volume's health.
     pub health: BTreeMap<(DriverName, VolumeHandle), Observed<Vec<HealthEntry>>>,
 }

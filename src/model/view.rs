@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::model::brief::Brief;
 use crate::model::driver::Driver;
-use crate::model::finding::{Code, Finding, RuleVerdicts, Severity, State};
+use crate::model::finding::{Code, Finding, Key, Resolution, RuleVerdicts, Severity, State};
 use crate::model::names::{ClaimRef, NodeName};
 use crate::model::observed::Gap;
 use crate::model::volume::Volume;
@@ -22,6 +22,19 @@ pub struct View {
     pub cluster: Arc<ClusterView>,
     /// The stories, worst first.
     pub stories: Vec<Story>,
+    /// What was open and ended in the last hour, the latest last.
+    pub ended: Vec<Arc<Ended>>,
+}
+
+/// The end of a finding that had been open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// What was wrong with what.
+    pub key: Key,
+    /// When it ended.
+    pub at: Timestamp,
+    /// How one knows.
+    pub how: Resolution,
 }
 
 /// What is known of the cluster without any node's word, in short.

@@ -86,6 +86,8 @@ pub struct Published {
     pub live: Observed<bool>,
     /// What containers with a live process have where the volume belongs; none of a container that has no process.
     pub inside: Observed<Vec<Inside>>,
+    /// Who has it mounted at the target path though the host has not; looked for only then.
+    pub elsewhere: Observed<Option<Elsewhere>>,
     /// What was said of mounting it in this pod, oldest first.
     pub events: Listing<Event>,
     /// What the kubelet wrote of its health into the pod (Kubernetes 1.37, `status.volumeHealth`).
@@ -112,6 +114,19 @@ pub struct Inside {
     pub path: HostPath,
     /// What is mounted there.
     pub mount: Option<Mount>,
+}
+
+/// A mount that a process has in a namespace of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// The process, by the host's numbers.
+    pub process: u32,
+    /// Its name.
+    pub name: String,
+    /// Filesystem type.
+    pub fs_type: String,
+    /// What the filesystem calls its source.
+    pub source: String,
 }
 
 /// `NodeGetVolumeStats`.

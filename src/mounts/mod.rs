@@ -5,6 +5,7 @@
 //! It is the one place where a host path is joined to the host root.
 
 pub mod containers;
+pub mod elsewhere;
 mod file;
 pub mod kubelet;
 mod memory;

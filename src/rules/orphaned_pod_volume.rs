@@ -45,9 +45,9 @@ fn problem(node: &NodeFacts, left: &Leftover) -> Problem {
         Observed::Unknown(gap) => format!("not known: {gap}"),
     };
     let problem = Problem::new(format!(
-        "Pod {pod} is not on {} any more, and its volume still lies there ({what}). Cleaning it up by hand is {}.",
+        "Pod {pod} is not on {} any more, and its volume still lies there ({what}). {}",
         node.node,
-        word(&safe)
+        sentence(&safe)
     ))
     .because("mounted there", mounted, format!("host's mount table, {}", left.path))
     .because("safe to clean", safe.to_string(), "mounts, processes, pods, static pods, the kubelet")
@@ -67,11 +67,11 @@ fn problem(node: &NodeFacts, left: &Leftover) -> Problem {
     problem.advise("Where it comes back, look in the driver's log for why NodeUnpublishVolume fails.")
 }
 
-fn word(safe: &Safety) -> &'static str {
+fn sentence(safe: &Safety) -> &'static str {
     match safe {
-        Safety::Safe => "safe",
-        Safety::NotSafe(_) => "not safe",
-        Safety::Unsure(_) => "perhaps not safe",
+        Safety::Safe => "It is safe to clean up by hand.",
+        Safety::NotSafe(_) => "It is not safe to clean up by hand.",
+        Safety::Unsure(_) => "Whether it is safe to clean up by hand cannot be said.",
     }
 }
 
@@ -104,7 +104,7 @@ mod tests {
     fn an_empty_directory_may_be_removed() {
         check(&RULE, &left(|_, _| ()), expect![[r#"
             warning OrphanedPodVolume: volume pvc-99 on node node-1
-              Pod pod-uid-9 is not on node-1 any more, and its volume still lies there (volume pvc-99). Cleaning it up by hand is safe.
+              Pod pod-uid-9 is not on node-1 any more, and its volume still lies there (volume pvc-99). It is safe to clean up by hand.
               - mounted there: nothing [host's mount table, /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount]
               - safe to clean: safe [mounts, processes, pods, static pods, the kubelet]
               > See what the kubelet says of it.
@@ -120,7 +120,7 @@ mod tests {
         let node = left(|_, left| left.mount = Observed::Known(Some(sample::mount(left.path.clone()))));
         check(&RULE, &node, expect![[r#"
             warning OrphanedPodVolume: volume pvc-99 on node node-1
-              Pod pod-uid-9 is not on node-1 any more, and its volume still lies there (volume pvc-99). Cleaning it up by hand is not safe.
+              Pod pod-uid-9 is not on node-1 any more, and its volume still lies there (volume pvc-99). It is not safe to clean up by hand.
               - mounted there: ext4 on /dev/sdb [host's mount table, /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount]
               - safe to clean: not safe: ext4 on /dev/sdb is mounted at it [mounts, processes, pods, static pods, the kubelet]
               > See what the kubelet says of it.
@@ -135,7 +135,7 @@ mod tests {
     fn without_a_kubelet_nothing_is_safe() {
         check(&RULE, &left(|node, _| node.kubelet.running = Observed::Known(false)), expect![[r#"
             warning OrphanedPodVolume: volume pvc-99 on node node-1
-              Pod pod-uid-9 is not on node-1 any more, and its volume still lies there (volume pvc-99). Cleaning it up by hand is perhaps not safe.
+              Pod pod-uid-9 is not on node-1 any more, and its volume still lies there (volume pvc-99). Whether it is safe to clean up by hand cannot be said.
               - mounted there: nothing [host's mount table, /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount]
               - safe to clean: unsure: no kubelet runs, which alone would still know of its pods [mounts, processes, pods, static pods, the kubelet]
               > See what the kubelet says of it.

@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::model::facts::NodeFacts;
 use crate::model::finding::{Problem, Severity};
 use crate::model::mount::Mount;
-use crate::model::names::NodeName;
 use crate::model::objects::{PodState, VolumeMode};
 use crate::model::observed::{Gap, Observed, Why};
 use crate::model::stage::{MountStage, Stage};
@@ -35,7 +34,7 @@ fn check(node: &NodeFacts, verdicts: &mut Verdicts) {
                 (Observed::Known(None), _) | (_, Observed::Known(_)) => verdicts.ok(subject),
                 (_, Observed::Unknown(_)) if leaving => verdicts.ok(subject),
                 (Observed::Known(Some(mount)), Observed::Unknown(gap)) if gap.why == Why::Stale => {
-                    verdicts.problem(subject, problem(&node.node, volume, published, mount, gap));
+                    verdicts.problem(subject, problem(node, volume, published, mount, gap));
                 }
                 // It hangs, which is another rule's matter, and not stale.
                 (_, Observed::Unknown(gap)) if gap.why == Why::TimedOut => verdicts.ok(subject),
@@ -45,15 +44,24 @@ fn check(node: &NodeFacts, verdicts: &mut Verdicts) {
     }
 }
 
-fn problem(node: &NodeName, volume: &Volume, published: &Published, mount: &Mount, gap: &Gap) -> Problem {
+fn problem(node: &NodeFacts, volume: &Volume, published: &Published, mount: &Mount, gap: &Gap) -> Problem {
     let Published { pod, target, .. } = published;
-    Problem::new(format!(
-        "Volume {} of pod {pod} on {node} is a dead mount: its {} filesystem ({}) is gone, and every access fails.",
-        volume.spec_name, mount.fs_type, mount.source
+    let problem = Problem::new(format!(
+        "Volume {} of pod {pod} on {} is a dead mount: its {} filesystem ({}) is gone, and every access fails.",
+        volume.spec_name, node.node, mount.fs_type, mount.source
     ))
     .since(gap.since)
     .because("answer of the filesystem", &gap.what, target.to_string())
-    .because("mount", format!("{} on {}", mount.fs_type, mount.source), "host's mount table")
+    .because("mount", format!("{} on {}", mount.fs_type, mount.source), "host's mount table");
+    // A driver that is started anew takes the daemons of its mounts with it.
+    let driver = node.drivers.items.iter().find(|driver| driver.name == volume.driver);
+    let problem = match driver.and_then(|driver| driver.started) {
+        Some(started) if mount.fs_type.starts_with("fuse") => {
+            problem.because("driver's plugin", format!("started last at {started:.0}"), format!("socket of {}", volume.driver))
+        }
+        _ => problem,
+    };
+    problem
     .next("See it fail on the node.", format!("ls {}", quote(target)))
     .advise(format!("Find what went away behind {}: a daemon or mount pod, an export, or a filesystem that the kernel shut down (dmesg).", mount.source))
     .next(

@@ -46,7 +46,7 @@ fn problem(node: &NodeName, driver: &Driver, told: &[Told]) -> Problem {
     ))
     .severity(severity);
     let problem = told.iter().fold(problem, |problem, told| {
-        problem.because(told.entry.illness.to_string(), told.entry.to_string(), told.source.clone())
+        problem.because("said", told.entry.to_string(), told.source.clone())
     });
     problem
         .advise("Look at the storage system itself: its own health page or command says which part is ill.")
@@ -96,7 +96,7 @@ mod tests {
         check(&RULE, &told(Observed::Known(vec![entry(Illness::Degraded)])), expect![[r#"
             warning StorageBackendUnhealthy: driver disk.example.com on node node-1
               Driver disk.example.com says of the storage behind it, as seen from node-1: Degraded: 2 of 3 monitors do not answer.
-              - Degraded: Degraded: 2 of 3 monitors do not answer [NodeGetStorageHealth]
+              - said: Degraded: 2 of 3 monitors do not answer [NodeGetStorageHealth]
               > Look at the storage system itself: its own health page or command says which part is ill.
               > See whether other nodes see it too.
                 kubectl csi-doctor get findings -A | grep StorageBackendUnhealthy
@@ -111,8 +111,8 @@ mod tests {
         check(&RULE, &node, expect![[r#"
             critical StorageBackendUnhealthy: driver disk.example.com on node node-1
               Driver disk.example.com says of the storage behind it, as seen from node-1: Unreachable: 2 of 3 monitors do not answer.
-              - Unreachable: Unreachable: 2 of 3 monitors do not answer [CSINode's status.storageHealth]
-              - Degraded: Degraded: 2 of 3 monitors do not answer [NodeGetStorageHealth]
+              - said: Unreachable: 2 of 3 monitors do not answer [CSINode's status.storageHealth]
+              - said: Degraded: 2 of 3 monitors do not answer [NodeGetStorageHealth]
               > Look at the storage system itself: its own health page or command says which part is ill.
               > See whether other nodes see it too.
                 kubectl csi-doctor get findings -A | grep StorageBackendUnhealthy

@@ -53,7 +53,7 @@ fn problem(node: &NodeFacts, volume: &Volume, published: &Published, state: PodS
         _ => "has ended",
     };
     let problem = Problem::new(format!(
-        "Pod {pod} {is}, and volume {} is still mounted for it on {}: it cannot be detached, and whoever needs it elsewhere waits.",
+        "Pod {pod} {is}, and volume {} is still mounted for it on {}: the pod cannot go, and whoever needs the volume elsewhere waits.",
         volume.spec_name, node.node
     ))
     .since(published.ended)
@@ -132,7 +132,7 @@ mod tests {
     fn a_pod_past_its_end_is_a_problem() {
         check(&RULE, &ending(|_| ()), expect![[r#"
             warning UnmountStuck: claim shop/orders-db on node node-1
-              Pod shop/orders-0 is being deleted, and volume pvc-11 is still mounted for it on node-1: it cannot be detached, and whoever needs it elsewhere waits.
+              Pod shop/orders-0 is being deleted, and volume pvc-11 is still mounted for it on node-1: the pod cannot go, and whoever needs the volume elsewhere waits.
               - mounted: ext4 on /dev/sdb [host's mount table, /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount]
               - processes of the pod: none lives [cgroups of /proc]
               > See what the kubelet says of it: failing unmounts make no event.
@@ -152,7 +152,7 @@ mod tests {
         });
         check(&RULE, &node, expect![[r#"
             warning UnmountStuck: claim shop/orders-db on node node-1
-              Pod shop/orders-0 has ended, and volume pvc-11 is still mounted for it on node-1: it cannot be detached, and whoever needs it elsewhere waits.
+              Pod shop/orders-0 has ended, and volume pvc-11 is still mounted for it on node-1: the pod cannot go, and whoever needs the volume elsewhere waits.
               - mounted: ext4 on /dev/sdb [host's mount table, /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount]
               - processes of the pod: process 4711 lives [cgroups of /proc]
               > See what the kubelet says of it: failing unmounts make no event.

@@ -47,7 +47,7 @@ fn problem(node: &NodeName, volume: &Volume, told: &[Told]) -> Problem {
     ))
     .severity(severity);
     let problem = told.iter().fold(problem, |problem, told| {
-        problem.because(told.entry.illness.to_string(), told.entry.to_string(), told.source.clone())
+        problem.because("said", told.entry.to_string(), told.source.clone())
     });
     problem
         .advise("Read it as the storage system's own words, and look there first: the driver only passes them on.")
@@ -99,7 +99,7 @@ mod tests {
         check(&RULE, &node, expect![[r#"
             warning VolumeConditionAbnormal: claim shop/orders-db on node node-1
               Driver disk.example.com says of volume pvc-11 on node-1: Abnormal: path to the array is down.
-              - Abnormal: Abnormal: path to the array is down [NodeGetVolumeStats, volume_condition]
+              - said: Abnormal: path to the array is down [NodeGetVolumeStats, volume_condition]
               > Read it as the storage system's own words, and look there first: the driver only passes them on.
               > Read the driver's log on the node around that time.
                 kubectl get pods -A -o wide --field-selector spec.nodeName=node-1 | grep -i csi
@@ -119,8 +119,8 @@ mod tests {
         check(&RULE, &node, expect![[r#"
             critical VolumeConditionAbnormal: claim shop/orders-db on node node-1
               Driver disk.example.com says of volume pvc-11 on node-1: DataLoss (ReplicaLost): two of three replicas are lost.
-              - DataLoss: DataLoss (ReplicaLost): two of three replicas are lost [NodeGetVolumeHealth]
-              - Degraded: Degraded (ReplicaLost): one of three replicas is rebuilding [NodeGetVolumeHealth]
+              - said: DataLoss (ReplicaLost): two of three replicas are lost [NodeGetVolumeHealth]
+              - said: Degraded (ReplicaLost): one of three replicas is rebuilding [NodeGetVolumeHealth]
               > Read it as the storage system's own words, and look there first: the driver only passes them on.
               > Read the driver's log on the node around that time.
                 kubectl get pods -A -o wide --field-selector spec.nodeName=node-1 | grep -i csi
@@ -137,7 +137,7 @@ mod tests {
         check(&RULE, &node, expect![[r#"
             warning VolumeConditionAbnormal: claim shop/orders-db on node node-1
               Driver disk.example.com says of volume pvc-11 on node-1: something that is not known here (7) (ReplicaLost).
-              - 7: something that is not known here (7) (ReplicaLost) [NodeGetVolumeHealth]
+              - said: something that is not known here (7) (ReplicaLost) [NodeGetVolumeHealth]
               > Read it as the storage system's own words, and look there first: the driver only passes them on.
               > Read the driver's log on the node around that time.
                 kubectl get pods -A -o wide --field-selector spec.nodeName=node-1 | grep -i csi

@@ -2,12 +2,12 @@
 
 use crate::model::objects::PodState;
 use crate::model::observed::{Gap, Listing, Observed, Why};
-use crate::model::volume::{Inside, Published, SubPath};
+use crate::model::volume::{Elsewhere, Inside, Published, SubPath};
 use crate::proto::v1;
 use crate::wire::WireError;
 use crate::wire::value::{
     all, gaps, name, nanoseconds, observed, observed_option, optional, path, path_bytes, split,
-    split_option, text, timestamp, unsaid,
+    split_option, text, timestamp, unsaid, word,
 };
 
 impl From<&Published> for v1::Published {
@@ -19,6 +19,13 @@ impl From<&Published> for v1::Published {
         let (inside, inside_gap) = split(&published.inside, |inside| {
             inside.iter().map(Into::into).collect()
         });
+        let (elsewhere, elsewhere_gap) =
+            split_option(&published.elsewhere, |place| v1::Elsewhere {
+                process: place.process,
+                name: place.name.clone(),
+                fs_type: place.fs_type.clone(),
+                source: place.source.clone(),
+            });
         Self {
             pod: Some((&published.pod).into()),
             state: state.unwrap_or_default(),
@@ -42,6 +49,8 @@ impl From<&Published> for v1::Published {
             events: published.events.items.iter().map(Into::into).collect(),
             event_gaps: published.events.gaps.iter().map(Into::into).collect(),
             health: published.health.iter().map(Into::into).collect(),
+            elsewhere,
+            elsewhere_gap,
         }
     }
 }
@@ -92,6 +101,15 @@ impl TryFrom<v1::Published> for Published {
                 gaps: gaps(published.event_gaps),
             },
             health: published.health.into_iter().map(Into::into).collect(),
+            elsewhere: observed_option(
+                published.elsewhere.map(|place| Elsewhere {
+                    process: place.process,
+                    name: text(place.name),
+                    fs_type: word(place.fs_type),
+                    source: text(place.source),
+                }),
+                published.elsewhere_gap,
+            ),
         })
     }
 }

@@ -52,6 +52,13 @@ struct Ports {
 impl Cluster {
     /// Starts all of it anew, with an empty store.
     pub(crate) fn start(purpose: Purpose) -> Self {
+        let cluster = Self::start_alone(purpose);
+        cluster.start_controllers();
+        cluster
+    }
+
+    /// Starts the API server and its store anew: nobody acts on what is written there.
+    pub(crate) fn start_alone(purpose: Purpose) -> Self {
         let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/cluster");
         let bin = target.join("bin");
         assert!(
@@ -106,7 +113,6 @@ impl Cluster {
         cluster.kubeconfig("admin", api, &cluster.dir.join("admin.token"));
         cluster.start_etcd();
         cluster.start_api();
-        cluster.start_controllers();
         cluster
     }
 

@@ -115,6 +115,18 @@ pub(crate) fn collect_with(
     start(cluster, name, grace_scale, &[&kubeconfig])
 }
 
+/// The same with a store that outlives it.
+pub(crate) fn collect_keeping(
+    cluster: &Cluster,
+    name: &str,
+    store: &Path,
+    kubeconfig: &Path,
+) -> (Process, u16) {
+    let kubeconfig = format!("--kubeconfig={}", kubeconfig.display());
+    let store = format!("--store={}", store.display());
+    start(cluster, name, "0", &[&kubeconfig, &store])
+}
+
 fn start(cluster: &Cluster, name: &str, grace_scale: &str, more: &[&str]) -> (Process, u16) {
     let [port] = free_ports();
     let log = File::create(cluster.dir().join(format!("collector-{name}.log"))).unwrap();

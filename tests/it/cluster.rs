@@ -242,6 +242,21 @@ async fn a_missing_right_is_a_gap_and_the_rest_goes_on() {
 }
 
 #[tokio::test]
+async fn a_server_that_fails_is_asked_again() {
+    for code in [429, 500, 503] {
+        let server = cluster();
+        server.change(|world| world.failing = Some(code));
+        let cluster = Cluster::watch(&server.client());
+        let failed = |objects: &Objects| shown(objects).contains(&format!("{code}: later"));
+        let objects = until_so(&cluster, failed).await;
+        assert!(objects.claims.items.is_empty() && objects.gaps().len() == 6);
+        server.change(|world| world.failing = None);
+        let objects = until_so(&cluster, |objects| objects.gaps().is_empty()).await;
+        assert_eq!(objects.claims.items.len(), 3);
+    }
+}
+
+#[tokio::test]
 async fn a_kind_that_is_not_served_is_a_gap() {
     let server = cluster();
     server.change(|world| drop(world.lists.remove(CLASSES)));

@@ -184,8 +184,19 @@ async fn garbage_holds_nobody_up() {
     }
     let late = process.resident();
     assert!(refused > 0 && refused < sent, "{refused} of {sent}");
-    let nodes = reader.nodes().await.unwrap().items;
-    assert!(nodes.iter().any(|node| node.name.as_str() == "node-7"));
+    // What readers see follows a moment later.
+    let told = async {
+        loop {
+            let nodes = reader.nodes().await.unwrap().items;
+            if nodes.iter().any(|node| node.name.as_str() == "node-7") {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), told)
+        .await
+        .unwrap();
     if is_soak() {
         println!(
             "{sent} reports of garbage, {refused} refused; RSS {early} kB after a third, {late} kB at the end"

@@ -1,8 +1,9 @@
-//! The collector's own process, killed in the middle of intake: what was acknowledged is kept.
+//! The collector's own process, killed in the middle of intake: what was acknowledged is kept, and no
+//! Event is put twice.
 //!
 //! `make soak` does so with 200 agents of 100 volumes each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::support::events::EventServer;
 use crate::support::is_soak;
 
 const KILLS: usize = 10;
@@ -34,7 +36,7 @@ struct Process {
 }
 
 impl Process {
-    fn start(store: &Path) -> Self {
+    fn start(store: &Path, kubeconfig: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_csi-doctor-collector"))
             .args([
                 "--listen",
@@ -44,13 +46,19 @@ impl Process {
                 "--store",
             ])
             .arg(store)
+            .arg("--kubeconfig")
+            .arg(kubeconfig)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line = lines.next().unwrap().unwrap();
-        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-        let address = line["address"].as_str().unwrap().to_owned();
+        let address = lines
+            .by_ref()
+            .find_map(|line| {
+                let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+                Some(line["address"].as_str()?.to_owned())
+            })
+            .unwrap();
         // Somebody must read on, or the process would wait for room in the pipe.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, address }
@@ -154,15 +162,28 @@ async fn volumes_kept(address: &str) -> usize {
     reader.summary().await.unwrap().1.volumes
 }
 
+/// A first life in which all is well: a collector that remembers nothing tells nothing for a while.
+async fn begin(store: &Path, kubeconfig: &Path) {
+    let process = Process::start(store, kubeconfig);
+    let mut well = scan(0, 1);
+    well.verdicts.clear();
+    let mut reporter = Collector::at(&process.address).unwrap().reporter();
+    reporter.report(&well).await.unwrap();
+}
+
 #[tokio::test]
 async fn what_was_acknowledged_survives_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("store.db");
     let (nodes, volumes) = size();
+    let api = EventServer::start().await;
+    let kubeconfig = api.kubeconfig(folder.path());
+    begin(&store, &kubeconfig).await;
     let mut acknowledged = vec![0; nodes];
     let mut first_seen: BTreeMap<String, Timestamp> = BTreeMap::new();
     for _ in 0..KILLS {
-        let process = Process::start(&store);
+        api.change(|board| board.answers = vec![503]);
+        let process = Process::start(&store, &kubeconfig);
         let mut agents = JoinSet::new();
         let (begins, mut begun) = mpsc::channel(1);
         for (node, last) in acknowledged.iter().enumerate() {
@@ -180,7 +201,7 @@ async fn what_was_acknowledged_survives_a_kill() {
             acknowledged[node] = last;
         }
 
-        let process = Process::start(&store);
+        let process = Process::start(&store, &kubeconfig);
         let kept = kept(&process.address).await;
         for (node, last) in acknowledged.iter().enumerate() {
             assert!(*last > 0, "node {node} was never acknowledged");
@@ -196,4 +217,15 @@ async fn what_was_acknowledged_survives_a_kill() {
         assert_eq!(kept.len(), nodes);
         assert_eq!(volumes_kept(&process.address).await, nodes * volumes);
     }
+    api.change(|board| board.answers.clear());
+    let _process = Process::start(&store, &kubeconfig);
+    let board = api.wait(|board| board.events.len() >= nodes).await;
+    assert!(board.tries > nodes, "nothing was said again");
+    let reasons: BTreeSet<&str> = board
+        .events
+        .values()
+        .map(|event| event["reason"].as_str().unwrap())
+        .collect();
+    assert_eq!(board.events.len(), nodes, "an Event was put twice");
+    assert_eq!(reasons.len(), nodes);
 }

@@ -10,7 +10,7 @@ use crate::model::objects::{Event, PodState};
 use crate::model::observed::{Listing, Observed};
 use crate::model::sizes::{FilesystemSize, Sizes};
 use crate::model::state::{BlockDevice, FilesystemErrors, KernelState, Waiting};
-use crate::model::volume::{self, DriverStats, Inside, Published, SubPath, Volume};
+use crate::model::volume::{self, DriverStats, Elsewhere, Inside, Published, SubPath, Volume};
 use crate::wire::strategies::objects::{attachment, claim, class, event, mode, persistent};
 use crate::wire::strategies::{
     bytes, few, health, listing, name, observed, path, pod_ref, text, time,
@@ -85,13 +85,14 @@ fn published() -> impl Strategy<Value = Published> {
                 asked_read_only,
                 (
                     (sub_paths, device_node, live, inside),
-                    (volume_name, ended, stacked, events, health),
+                    (volume_name, ended, stacked, events, health, elsewhere),
                 ),
             )| Published {
                 pod,
                 name: volume_name,
                 ended,
                 stacked,
+                elsewhere,
                 events,
                 health,
                 state,
@@ -114,15 +115,26 @@ type WhatWasSaid = (
     u32,
     Listing<Event>,
     Vec<HealthEntry>,
+    Observed<Option<Elsewhere>>,
 );
 
 fn said() -> impl Strategy<Value = WhatWasSaid> {
+    let elsewhere =
+        (any::<u32>(), [text(), text(), text()]).prop_map(|(process, [name, fs_type, source])| {
+            Elsewhere {
+                process,
+                name,
+                fs_type,
+                source,
+            }
+        });
     (
         name(),
         option::of(time()),
         any::<u32>(),
         listing(event()),
         few(health()),
+        observed(option::of(elsewhere)),
     )
 }
 

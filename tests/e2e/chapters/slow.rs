@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use crate::chapters::objects;
 use crate::cluster::Cluster;
-use crate::doctor::{collect, findings, kubeconfig, report};
+use crate::doctor::{collect_with, findings, kubeconfig, kubeconfig_of, report};
 use crate::node::{Node, expansion_done, expansion_waits};
 use crate::proxy::Proxy;
 use crate::until;
@@ -18,13 +19,21 @@ pub(super) fn a_slow_server_changes_nothing(cluster: &Cluster) {
     let node = Node::make(cluster, "slow", 3);
     expansion_waits(cluster, node.claim(1));
     let proxy = Proxy::to(cluster.api_port());
-    let (_collector, port) = collect(cluster, "slow", "0");
+    objects::bound_claim(cluster, "slow-unused");
+    objects::enlarge(cluster, "slow-unused");
+    let own = kubeconfig_of(cluster, "csi-doctor-collector", proxy.port);
+    let (_collector, port) = collect_with(cluster, "slow", "0", &own);
     let _agent = report(cluster, &node, &kubeconfig(cluster, proxy.port), port, "3s");
     let waits = |[code, subject, _]: &[String; 3]| {
         code == "NodeExpansionPending" && subject.contains(node.claim(1))
     };
-    until("the expansion is found", Duration::from_mins(1), || {
-        findings(port).iter().any(waits).then_some(())
+    // What no pod uses is the collector's own to see.
+    let unused = |[code, subject, _]: &[String; 3]| {
+        code == "ResizerMissing" && subject.contains("slow-unused")
+    };
+    until("both expansions are found", Duration::from_mins(1), || {
+        let found = findings(port);
+        (found.iter().any(waits) && found.iter().any(unused)).then_some(())
     });
     let before = keys(port);
     proxy.delay(DELAY);
@@ -40,10 +49,13 @@ pub(super) fn a_slow_server_changes_nothing(cluster: &Cluster) {
     }
     proxy.delay(Duration::ZERO);
     expansion_done(cluster, node.claim(1));
+    expansion_done(cluster, "slow-unused");
     let begun = Instant::now();
     until("all is current again", Duration::from_secs(40), || {
-        (!findings(port).iter().any(waits)).then_some(())
+        let found = findings(port);
+        (!found.iter().any(waits) && !found.iter().any(unused)).then_some(())
     });
+    cluster.kubectl(&["delete", "pvc", "slow-unused", "-n", "shop"]);
     println!(
         "   {} findings stayed for {} s; current {:.0} s after it",
         before.len(),

@@ -19,7 +19,7 @@ use csi_doctor::model::seen::{
 };
 use csi_doctor::model::sizes::Bytes;
 use csi_doctor::model::state::{BlockDevice, FilesystemErrors, KernelState};
-use csi_doctor::model::volume::{Condition, DriverStats, Published, Volume};
+use csi_doctor::model::volume::{Condition, DriverStats, Elsewhere, Published, Volume};
 use csi_doctor::mounts::mountinfo;
 
 /// What a kernel and plugins would answer.
@@ -38,6 +38,9 @@ pub(super) struct World {
     stats: Vec<StatsAnswer>,
     /// What processes of pods see; where left out, pods that run have what the host has.
     containers: Option<Vec<ContainerAnswer>>,
+    /// Processes that have a mount at a target path which is none of the host's.
+    #[serde(default)]
+    elsewhere: BTreeMap<String, u32>,
     /// No kubelet runs.
     #[serde(default)]
     kubelet_down: bool,
@@ -256,6 +259,19 @@ impl World {
                 .stats
                 .iter()
                 .map(|answer| (answer.key(), answer.seen()))
+                .collect(),
+            elsewhere: self
+                .elsewhere
+                .iter()
+                .map(|(target, process)| {
+                    let place = Elsewhere {
+                        process: *process,
+                        name: "driver".to_owned(),
+                        fs_type: "fuse.driver".to_owned(),
+                        source: "driver".to_owned(),
+                    };
+                    (path(target), Observed::Known(Some(place)))
+                })
                 .collect(),
             health: self
                 .stats

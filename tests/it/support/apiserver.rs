@@ -24,6 +24,8 @@ pub(crate) struct World {
     pub(crate) page: usize,
     /// Parts of `verb path`.
     pub(crate) refused: Vec<&'static str>,
+    /// The status with which it answers everything, for a while.
+    pub(crate) failing: Option<u16>,
     pub(crate) asked: Vec<String>,
 }
 
@@ -100,6 +102,10 @@ async fn answer(State(server): State<Server>, uri: Uri) -> Response {
             StatusCode::FORBIDDEN,
             &json!({"kind": "Status", "code": 403, "reason": "Forbidden", "message": "no"}),
         );
+    }
+    if let Some(code) = world.failing {
+        let status = json!({"kind": "Status", "code": code, "reason": "", "message": "later", "details": {"retryAfterSeconds": 1}});
+        return json_response(StatusCode::from_u16(code).unwrap(), &status);
     }
     match (list, world.objects.get(path)) {
         (Some((path, _)), _) if verb == "watch" => watch(&server, path),

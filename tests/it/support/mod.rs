@@ -1,6 +1,7 @@
 //! What stands at the addresses of the edges in tests.
 
 pub(crate) mod apiserver;
+pub(crate) mod events;
 pub(crate) mod fake_plugin;
 pub(crate) mod http;
 pub(crate) mod running;

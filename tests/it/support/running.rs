@@ -41,6 +41,7 @@ impl Running {
             grpc,
             plain: None,
             objects,
+            events: None,
         };
         let task = tokio::spawn(serve(edges, config, async {
             let _ = stopped.await;
