@@ -13,10 +13,18 @@ for tool in containerd runc ctr busybox ip unshare losetup mkfs.ext4 mkfs.xfs; d
 done
 
 clean() {
-    # Loop devices belong to no namespace.
-    losetup --list --noheadings --output NAME,BACK-FILE 2>/dev/null | while read -r device file; do
-        case $file in "$place"/* | /var/lib/csi-doctor-e2e/*) losetup --detach "$device" || true ;; esac
-    done
+    # Loop devices belong to no namespace, and the kubelet locks a raw block volume's by one more on top of it, whose
+    # backing file is the other's node in /dev.
+    local name inode file ours=()
+    while read -r name inode file; do
+        case $file in */lab.csi-doctor.io/*.img* | */frail.csi-doctor.io/*.img*) ours+=("$name" "$(stat -c %i "$name")") ;; esac
+    done < <(losetup --list --noheadings --output NAME,BACK-INO,BACK-FILE 2>/dev/null)
+    while read -r name inode file; do
+        case " ${ours[*]:-} " in
+            *" $name "*) losetup --detach "$name" 2>/dev/null || true ;;
+            *" $inode "*) [[ $file == */*.img* ]] || losetup --detach "$name" 2>/dev/null || true ;;
+        esac
+    done < <(losetup --list --noheadings --output NAME,BACK-INO,BACK-FILE 2>/dev/null)
     local controller directory
     for controller in /sys/fs/cgroup /sys/fs/cgroup/*; do
         [ -d "$controller/$cgroup" ] || continue

@@ -122,8 +122,8 @@ impl Doctor {
     }
 
     /// Looks again and again for so long: whatever opens fails the test, and so does an unknown that is there at
-    /// the end.
-    pub(super) fn stays_quiet(&self, when: &str, patience: Duration) {
+    /// the end, or another number of volumes.
+    pub(super) fn stays_quiet(&self, when: &str, volumes: u64, patience: Duration) {
         let end = Instant::now() + patience;
         let mut seen = BTreeSet::new();
         while Instant::now() < end {
@@ -144,10 +144,16 @@ impl Doctor {
             Duration::from_secs(30),
             || self.unknowns().is_empty().then_some(()),
         );
-        let status = ask(self.port, &["status"]).unwrap();
+        until(
+            &format!("{when}: {volumes} volumes are seen"),
+            Duration::from_secs(30),
+            || {
+                let status = ask(self.port, &["status"])?;
+                (status["volumes"] == volumes).then_some(())
+            },
+        );
         println!(
-            "   {when}: quiet, {} volumes; settled by itself: {}",
-            status["volumes"],
+            "   {when}: quiet, {volumes} volumes; settled by itself: {}",
             if seen.is_empty() {
                 "nothing".to_owned()
             } else {
@@ -169,4 +175,10 @@ impl Doctor {
         }
         fs::write(cluster.dir().join(format!("{name}.txt")), text).unwrap();
     }
+}
+
+/// Ends the agent's pod; its DaemonSet makes another one.
+pub(super) fn restart_agent(cluster: &Cluster) {
+    let agent = "app.kubernetes.io/component=agent";
+    cluster.kubectl(&["delete", "pod", "-n", "csi-doctor", "-l", agent]);
 }

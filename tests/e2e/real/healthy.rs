@@ -13,6 +13,9 @@ use crate::until;
 /// For how long nothing may open: longer than most scaled graces, and several scans.
 const QUIET: Duration = Duration::from_secs(20);
 
+/// Those of the claims below, of the StatefulSet's two, of the generic and of the inline one.
+const VOLUMES: u64 = 13;
+
 /// The pods that run until they are deleted.
 const LASTING: [&str; 11] = [
     "plain", "grown", "raw", "sub", "reader", "prepared", "shared-a", "shared-b", "inline",
@@ -54,7 +57,7 @@ pub(super) fn nothing_opens(real: &Real<'_>) {
         let job = cluster.get(&["job", "once", "-n", NAMESPACE]);
         (job["status"]["succeeded"] == 1).then_some(())
     });
-    doctor.stays_quiet("after creation", QUIET);
+    doctor.stays_quiet("after creation", VOLUMES, QUIET);
     doctor.note(cluster, "healthy");
 
     cluster.kubectl(&["delete", "pod", "db-0", "-n", NAMESPACE]);
@@ -75,13 +78,13 @@ pub(super) fn nothing_opens(real: &Real<'_>) {
         },
     );
     wait_for(cluster, "plain", "Running");
-    doctor.stays_quiet("after restarts", QUIET);
+    doctor.stays_quiet("after restarts", VOLUMES, QUIET);
 
     machine.restart_kubelet();
-    doctor.stays_quiet("after a restart of the kubelet", QUIET);
+    doctor.stays_quiet("after a restart of the kubelet", VOLUMES, QUIET);
     machine.restart_driver(DRIVER);
     machine.restart_driver(FRAIL);
-    doctor.stays_quiet("after a roll-out of the drivers", QUIET);
+    doctor.stays_quiet("after a roll-out of the drivers", VOLUMES, QUIET);
 
     let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction",
         "metadata": {"name": "grown", "namespace": NAMESPACE}});
@@ -101,7 +104,7 @@ pub(super) fn nothing_opens(real: &Real<'_>) {
         let pods = cluster.get(&["pods", "-n", NAMESPACE]);
         pods["items"].as_array().unwrap().is_empty().then_some(())
     });
-    doctor.stays_quiet("after deletion", QUIET);
+    doctor.stays_quiet("after deletion", 0, QUIET);
 }
 
 fn claims() -> Vec<Claim<'static>> {

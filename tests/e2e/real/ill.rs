@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::Real;
-use super::doctor::{INTERVAL, SCALE, Told};
+use super::doctor::{INTERVAL, SCALE, Told, restart_agent};
 use super::machine::{DRIVER, FRAIL, images};
 use super::storage::{Claim, NAMESPACE, behave, make_namespace, pod, pod_spec, target, wait_for};
 use crate::cluster::Cluster;
@@ -66,16 +66,18 @@ pub(super) fn each_gives_its_code(real: &Real<'_>) {
     println!("   graces are {SCALE} of the shipped ones, scans {INTERVAL} apart");
     make_namespace(cluster);
     let uids = make_well(cluster);
-    doctor.stays_quiet("before the faults", Duration::from_secs(10));
+    doctor.stays_quiet("before the faults", 4, Duration::from_secs(10));
 
     let begun = Instant::now();
+    grow(cluster, "no-growth");
+    // A claim at rest is asked for anew after ten minutes at most, and when the agent begins.
+    restart_agent(cluster);
     cluster.signal(FRAIL, "STOP");
     make_failing(cluster);
     run("umount", &[&target(&uids["unmounted"], "unmounted")]);
     let read_only = target(&uids["read-only"], "read-only");
     run("mount", &["-n", "-o", "remount,ro", &read_only]);
     let orphan = leave_directory();
-    grow(cluster, "no-growth");
     expect(real, begun, &EXPECTED);
 
     cluster.signal(FRAIL, "CONT");
@@ -88,6 +90,8 @@ pub(super) fn each_gives_its_code(real: &Real<'_>) {
     cluster.apply(&secret.to_string());
     run("mount", &["-n", "-o", "remount,rw", &read_only]);
     run("umount", &[&orphan]);
+    // As the finding says. Without that the kubelet fails for ever to take the directory away: "not a directory".
+    fs::remove_file(Path::new(&orphan).with_file_name("vol_data.json")).unwrap();
     cluster.kubectl(&["delete", "pod", "unmounted", "-n", NAMESPACE]);
     cluster.apply(&pod("unmounted", &pod_spec("unmounted")).to_string());
     over(real, begun);
@@ -208,8 +212,6 @@ fn grow(cluster: &Cluster, name: &str) {
         "-p",
         &more,
     ]);
-    // A claim at rest is asked for anew after ten minutes at most, and when its pod changes.
-    cluster.kubectl(&["label", "pod", name, "-n", NAMESPACE, "grows=yes"]);
 }
 
 /// Waits for each of these and says when it came; nothing else may be told.
@@ -235,7 +237,9 @@ fn expect(real: &Real<'_>, begun: Instant, expected: &[(&str, &str, &str, &str)]
                 if let Some(evidence) = finding["evidence"].as_array().and_then(|all| all.first()) {
                     println!("            {}", words(evidence));
                 }
-            } else if !expected.iter().any(|one| key(one) == told) && told != given_up() {
+            } else if !expected.iter().any(|one| key(one) == told)
+                && !IN_PASSING.contains(&(&told.0, &told.2))
+            {
                 others.insert(format!("{told:?}: {}", finding["message"]));
             }
         }
@@ -253,14 +257,12 @@ fn expect(real: &Real<'_>, begun: Instant, expected: &[(&str, &str, &str, &str)]
     );
 }
 
-/// After two minutes the kubelet gives up on a call that hangs and says so: then there is an event to tell of.
-fn given_up() -> Told {
-    (
-        "MountFailed".to_owned(),
-        CLAIM.to_owned(),
-        "slow-publish".to_owned(),
-    )
-}
+/// What the same story may be called for a while: after two minutes the kubelet gives up on a call that hangs, and says
+/// so; and it takes up to 81 s to begin its half of an expansion, which is within the shipped grace, not the scaled one.
+const IN_PASSING: [(&str, &str); 2] = [
+    ("MountFailed", "slow-publish"),
+    ("NodeExpansionPending", "no-growth"),
+];
 
 /// Waits until every finding is over.
 fn over(real: &Real<'_>, begun: Instant) {
