@@ -1,6 +1,6 @@
 # Thin targets: what they run is what CI runs.
 
-.PHONY: check fmt clippy test doc clients test-node e2e soak bench fuzz deny bless scan dev demo
+.PHONY: check fmt clippy test doc clients test-node e2e e2e-node image soak bench fuzz deny bless scan dev demo
 
 check: fmt clippy test doc
 
@@ -21,6 +21,23 @@ doc:
 e2e:
 	tests/cluster/build.sh
 	cargo test --locked --test e2e -- $(CHAPTERS)
+
+# A real kubelet with pods on CSI volumes, and the agent as deploy/ ships it; root. CHAPTERS="healthy" runs some only.
+e2e-node: IMAGE_PROFILE = e2e
+e2e-node: image
+	tests/cluster/build.sh node
+	cargo test --locked --test e2e --no-run
+	tests/cluster/node.sh $$(cargo test --locked --test e2e --no-run 2>&1 | sed -n 's/.*(\(target[^)]*\)).*/\1/p') node $(CHAPTERS)
+
+# The image of deploy/: static programs and nothing else, as an archive. Needs musl-gcc and Rust's musl target.
+IMAGE ?= csi-doctor:0.1.0
+IMAGE_PROFILE ?= release
+MUSL = $(shell uname -m)-unknown-linux-musl
+image:
+	CC_$(subst -,_,$(MUSL))=musl-gcc cargo build --locked --profile $(IMAGE_PROFILE) --target $(MUSL) \
+		--bin csi-doctor-agent --bin csi-doctor-collector
+	deploy/image.sh target/image/csi-doctor.tar $(IMAGE) \
+		$(addprefix target/$(MUSL)/$(IMAGE_PROFILE)/,csi-doctor-agent csi-doctor-collector)
 
 # The collector's interface as docs/api.md says it, by grpcurl (built from Go modules) and curl.
 clients:

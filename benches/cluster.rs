@@ -35,7 +35,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use cluster::{Cluster, free_ports};
+use cluster::{Cluster, Purpose, free_ports};
 
 const COLLECTOR: &str = env!("CARGO_BIN_EXE_csi-doctor-collector");
 const NODES: usize = 1000;
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
 }
 
 fn measure(runtime: &Runtime, objects: usize) -> ExitCode {
-    let cluster = Cluster::start_alone();
+    let cluster = Cluster::start_alone(Purpose::Objects);
     let kubeconfig = cluster.dir().join("admin.kubeconfig");
     let begun = Instant::now();
     runtime.block_on(make(&kubeconfig, objects));

@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Puts etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kubectl into target/cluster/bin.
+# build.sh [node|sidecars]: puts etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kubectl into
+# target/cluster/bin; with "node" also the kubelet, a registrar and
+# csi-attacher, with "sidecars" all of them and the other CSI sidecars.
 # Taken from KUBEBUILDER_ASSETS where that is set, and built from the pinned Go modules beside this file
 # where it is not. What is there in this version already stays. BUILD_JOBS is how many to compile at once.
 set -euo pipefail
@@ -34,7 +36,8 @@ build() {
         return
     fi
     local begun=$SECONDS
-    (cd "$1" && go build -p "${BUILD_JOBS:-2}" -ldflags "$flags" -o "$bin/$3" "$2")
+    (cd "$1" && go build -p "${BUILD_JOBS:-2}" -ldflags "$flags" -o "$bin/.$3.new" "$2")
+    mv "$bin/.$3.new" "$bin/$3"
     echo "$pins" >"$stamp"
     echo "built $3 in $((SECONDS - begun)) s"
 }
@@ -44,3 +47,13 @@ build kubernetes k8s.io/kubernetes/cmd/kubectl kubectl
 build kubernetes k8s.io/kubernetes/cmd/kube-apiserver kube-apiserver
 build kubernetes k8s.io/kubernetes/cmd/kube-controller-manager kube-controller-manager
 build kubernetes k8s.io/kubernetes/cmd/kube-scheduler kube-scheduler
+[ -n "${1:-}" ] || exit 0
+build kubernetes k8s.io/kubernetes/cmd/kubelet kubelet
+# Small, and all that it needs is in the cache by now: no note is kept of it.
+(cd kubernetes && go build -ldflags "$flags" -o "$bin/registrar" ./registrar)
+build sidecars github.com/kubernetes-csi/external-attacher/v4/cmd/csi-attacher csi-attacher
+[ "$1" = sidecars ] || exit 0
+build sidecars github.com/kubernetes-csi/external-resizer/v2/cmd/csi-resizer csi-resizer
+build sidecars github.com/kubernetes-csi/external-provisioner/v6/cmd/csi-provisioner csi-provisioner
+build sidecars github.com/kubernetes-csi/external-snapshotter/v8/cmd/csi-snapshotter csi-snapshotter
+build sidecars github.com/kubernetes-csi/external-snapshotter/v8/cmd/snapshot-controller snapshot-controller

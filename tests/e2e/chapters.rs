@@ -13,13 +13,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::cluster::Cluster;
-use crate::until;
-
-/// A chapter's name, and what it does.
-type Chapter = (&'static str, fn(&Cluster));
+use crate::{Chapter, until};
 
 /// All of them, cheapest first.
-pub(crate) const ALL: &[Chapter] = &[
+pub(crate) const ALL: &[Chapter<Cluster>] = &[
     ("rights", rights::all_that_is_granted_is_used),
     ("answers", answers::files_and_server_say_the_same),
     ("collector", collector::all_that_is_granted_is_used),

@@ -16,8 +16,25 @@ use crate::until;
 /// The name of the only user who may everything; the token is worth nothing beyond the loopback.
 const ADMIN: &str = "admin-of-this-test";
 
+/// The kubelet's token, and the name of its node.
+pub(crate) const KUBELET: &str = "kubelet-of-this-test";
+pub(crate) const NODE: &str = "node-1";
+
+/// The first address of the Services, where pods look for the API server.
+pub(crate) const API_ADDRESS: &str = "10.0.0.1";
+
+/// What a control plane is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Objects whose statuses this test writes itself: on the loopback alone.
+    Objects,
+    /// A real kubelet with pods, in the namespaces that `tests/cluster/node.sh` makes.
+    Node,
+}
+
 /// A control plane. It ends when this is dropped.
 pub(crate) struct Cluster {
+    purpose: Purpose,
     dir: PathBuf,
     bin: PathBuf,
     ports: Ports,
@@ -34,14 +51,14 @@ struct Ports {
 
 impl Cluster {
     /// Starts all of it anew, with an empty store.
-    pub(crate) fn start() -> Self {
-        let cluster = Self::start_alone();
+    pub(crate) fn start(purpose: Purpose) -> Self {
+        let cluster = Self::start_alone(purpose);
         cluster.start_controllers();
         cluster
     }
 
     /// Starts the API server and its store anew: nobody acts on what is written there.
-    pub(crate) fn start_alone() -> Self {
+    pub(crate) fn start_alone(purpose: Purpose) -> Self {
         let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/cluster");
         let bin = target.join("bin");
         assert!(
@@ -49,7 +66,10 @@ impl Cluster {
             "no control plane in {}: run make e2e",
             bin.display()
         );
-        let dir = target.join("run");
+        let dir = target.join(match purpose {
+            Purpose::Objects => "run",
+            Purpose::Node => "node/control",
+        });
         if dir.exists() {
             fs::remove_dir_all(&dir).unwrap();
         }
@@ -65,6 +85,8 @@ impl Cluster {
             dir.display()
         );
         let [etcd, peer, api, controllers, scheduler] = free_ports();
+        // In a network of its own it has the port that pods are told.
+        let api = if purpose == Purpose::Node { 443 } else { api };
         let ports = Ports {
             etcd,
             peer,
@@ -73,6 +95,7 @@ impl Cluster {
             scheduler,
         };
         let cluster = Self {
+            purpose,
             dir,
             bin,
             ports,
@@ -80,7 +103,10 @@ impl Cluster {
         };
         fs::write(
             cluster.dir.join("tokens.csv"),
-            format!("{ADMIN},admin,admin,\"system:masters\"\n"),
+            format!(
+                "{ADMIN},admin,admin,\"system:masters\"\n\
+                 {KUBELET},system:node:{NODE},kubelet,\"system:nodes\"\n"
+            ),
         )
         .unwrap();
         fs::write(cluster.dir.join("admin.token"), ADMIN).unwrap();
@@ -128,12 +154,18 @@ impl Cluster {
             "kube-apiserver",
             &[
                 &format!("--etcd-servers=http://127.0.0.1:{}", self.ports.etcd),
-                "--bind-address=127.0.0.1",
+                if self.purpose == Purpose::Node {
+                    "--bind-address=0.0.0.0"
+                } else {
+                    "--bind-address=127.0.0.1"
+                },
+                &format!("--advertise-address={API_ADDRESS}"),
                 &format!("--secure-port={}", self.ports.api),
                 &format!("--tls-cert-file={}", file("server.crt")),
                 &format!("--tls-private-key-file={}", file("server.key")),
                 "--endpoint-reconciler-type=none",
-                "--authorization-mode=RBAC",
+                "--authorization-mode=Node,RBAC",
+                "--enable-admission-plugins=NodeRestriction",
                 "--service-cluster-ip-range=10.0.0.0/24",
                 "--service-account-issuer=https://kubernetes.default.svc",
                 &format!("--service-account-key-file={}", file("accounts.key")),
@@ -143,6 +175,8 @@ impl Cluster {
                 ),
                 &format!("--token-auth-file={}", file("tokens.csv")),
                 "--allow-privileged",
+                // Nobody here knows the node by its name.
+                "--kubelet-preferred-address-types=InternalIP",
                 &format!("--audit-policy-file={}", policy.display()),
                 &format!("--audit-log-path={}", self.audit_log().display()),
             ],
@@ -180,9 +214,11 @@ impl Cluster {
             &key,
             &authority,
             "--use-service-account-credentials",
-            // There is no kubelet, and pods are to stay all the same.
-            "--controllers=*,-node-lifecycle-controller",
         ]);
+        if self.purpose == Purpose::Objects {
+            // There is no kubelet, and pods are to stay all the same.
+            arguments.push("--controllers=*,-node-lifecycle-controller");
+        }
         self.run("kube-controller-manager", &arguments);
         until(
             "the controllers made the default service account",
@@ -195,13 +231,23 @@ impl Cluster {
     }
 
     fn run(&self, name: &str, arguments: &[&str]) {
+        let arguments: Vec<String> = arguments.iter().map(|one| (*one).to_owned()).collect();
+        self.run_program(name, Command::new(self.bin.join(name)).args(arguments));
+    }
+
+    /// Where the programs of `tests/cluster/build.sh` are.
+    pub(crate) fn bin(&self) -> &Path {
+        &self.bin
+    }
+
+    /// Starts a program that ends with the control plane; its log has its name.
+    pub(crate) fn run_program(&self, name: &str, command: &mut Command) {
         let log = File::options()
             .create(true)
             .append(true)
             .open(self.dir.join(format!("{name}.log")))
             .unwrap();
-        let child = Command::new(self.bin.join(name))
-            .args(arguments)
+        let child = command
             .stdout(Stdio::from(log.try_clone().unwrap()))
             .stderr(Stdio::from(log))
             .spawn()
@@ -210,6 +256,19 @@ impl Cluster {
             name: name.to_owned(),
             child,
         });
+    }
+
+    /// Sends a signal to a program.
+    pub(crate) fn signal(&self, name: &str, signal: &str) {
+        let processes = self.processes.borrow();
+        let process = processes
+            .iter()
+            .find(|process| process.name == name)
+            .unwrap();
+        let sent = Command::new("kill")
+            .args([format!("-{signal}"), process.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success(), "kill -{signal} {name}");
     }
 
     /// Ends a program of the control plane.

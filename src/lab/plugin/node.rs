@@ -1,5 +1,6 @@
 //! The Node service: stage, publish, grow, and back.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,6 +22,9 @@ use crate::proto::csi::volume_capability::access_mode::Mode;
 
 /// The most volumes that one of these plugins takes.
 const LIMIT: i64 = 16;
+
+/// The size of an inline volume that a pod brings with it.
+const INLINE: u64 = 16 << 20;
 
 pub(super) struct Node {
     driver: String,
@@ -57,6 +61,23 @@ impl Node {
             .map_err(|error| internal(&error))?
             .ok_or_else(|| Status::not_found(format!("{}: no volume {handle}", self.driver)))
     }
+
+    /// An inline volume begins with its pod: nobody recorded it before.
+    async fn provide_inline(&self, handle: &str) -> Result<Record, Status> {
+        let record = Record {
+            kind: Kind::Tmpfs,
+            bytes: INLINE,
+        };
+        let provided = self.backend.provide(handle, &record, None).await;
+        provided.map_err(|error| internal(&error))?;
+        Ok(record)
+    }
+}
+
+/// Whether the kubelet says of a volume that it lives and dies with its pod.
+fn is_inline(context: &HashMap<String, String>) -> bool {
+    let ephemeral = context.get("csi.storage.k8s.io/ephemeral");
+    ephemeral.is_some_and(|ephemeral| ephemeral == "true")
 }
 
 /// A path that a request must give.
@@ -131,7 +152,12 @@ impl node_server::Node for Node {
     ) -> Result<Response<csi::NodePublishVolumeResponse>, Status> {
         let request = request.into_inner();
         self.heed(&request.volume_id, Topic::Publish).await?;
-        let record = self.record(&request.volume_id)?;
+        let record = match self.backend.read(&request.volume_id) {
+            Ok(None) if is_inline(&request.volume_context) => {
+                self.provide_inline(&request.volume_id).await?
+            }
+            _ => self.record(&request.volume_id)?,
+        };
         let target = path("target_path", &request.target_path)?;
         let _busy = self.busy.lock().await;
         if mounts::find(&target).is_some() {
