@@ -4,6 +4,7 @@ mod args;
 mod metrics;
 pub mod objects;
 pub mod scan;
+mod told;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;

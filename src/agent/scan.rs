@@ -8,21 +8,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::future::join_all;
 use jiff::Timestamp;
 
 use crate::agent::objects::{self, Source};
 use crate::csi::plugins::Plugins;
 use crate::join;
 use crate::model::facts::{NodeFacts, Thresholds};
-use crate::model::health::HealthEntry;
 use crate::model::mount::Mount;
-use crate::model::names::{DriverName, HostPath, NodeName, Uid, VolumeHandle};
+use crate::model::names::{HostPath, NodeName, Uid};
 use crate::model::objects::{Objects, PodState, VolumeMode};
-use crate::model::observed::{Gap, Observed, Why};
+use crate::model::observed::{Gap, Observed};
 use crate::model::scan::{Origin, Scan};
 use crate::model::seen::{Answers, ContainerSeen, KubeletDir, Seen};
-use crate::model::volume::{DriverStats, Elsewhere, Volume};
+use crate::model::volume::{Elsewhere, Volume};
 use crate::mounts::probe::{Place, Prober};
 use crate::mounts::state::{Kernel, Looked};
 use crate::mounts::watch::Watch;
@@ -60,7 +58,7 @@ pub struct Scanner {
     prober: Arc<Prober>,
     kernel: Option<Kernel>,
     patience: Duration,
-    plugins: Plugins,
+    pub(super) plugins: Plugins,
     watch: Option<Watch>,
     kept: Option<Kept>,
     missed: u64,
@@ -192,8 +190,17 @@ impl Scanner {
                 } else {
                     process::read_kubelet(&self.host_root)
                 };
-                let same = kubelet == kept.seen.kubelet_process && plugins == kept.seen.plugins;
+                // Nor does it signal what is mounted and unmounted inside a container.
+                let containers = if kept.facts.volumes.items.iter().any(Volume::differs_inside) {
+                    self.containers(&kept.seen.kubelet, &kept.seen.objects)
+                } else {
+                    kept.seen.containers.clone()
+                };
+                let same = kubelet == kept.seen.kubelet_process
+                    && containers == kept.seen.containers
+                    && plugins == kept.seen.plugins;
                 kept.seen.kubelet_process = kubelet;
+                kept.seen.containers = containers;
                 if objects.is_none() && same {
                     kept.facts.observed_at = observed_at;
                     return (kept, false);
@@ -350,79 +357,10 @@ impl Scanner {
         };
         (answers, looked.errors_rose)
     }
-
-    async fn ask_drivers(&self, facts: &NodeFacts) -> Told {
-        let asked = facts.volumes.items.iter().filter_map(|volume| {
-            let handle = volume.handle.known()?.clone();
-            let key = (volume.driver.clone(), handle);
-            Some(async move {
-                let (stats, health) = self.told(facts, volume, &key.1).await;
-                (key, stats, health)
-            })
-        });
-        let mut told = Told::default();
-        for (key, stats, health) in join_all(asked).await {
-            told.stats.insert(key.clone(), stats);
-            told.health.insert(key, health);
-        }
-        told
-    }
-
-    /// What a volume's driver says of it: its usage, and its health where it has a call for that.
-    async fn told(
-        &self,
-        facts: &NodeFacts,
-        volume: &Volume,
-        handle: &VolumeHandle,
-    ) -> (Observed<DriverStats>, Observed<Vec<HealthEntry>>) {
-        let both = |gap: Gap| (Observed::Unknown(gap.clone()), Observed::Unknown(gap));
-        let mut drivers = facts.drivers.items.iter();
-        let driver = drivers.find(|driver| driver.name == volume.driver);
-        let (Some(driver), Some(mount)) = (driver, mounted(volume).next()) else {
-            let what = format!("volume {handle} is mounted in no pod");
-            return both(Gap::new(Why::NotFound, what));
-        };
-        let (socket, plugin) = match (&driver.socket, &driver.plugin) {
-            (Some(socket), Observed::Known(plugin)) => (socket, plugin),
-            (_, Observed::Unknown(gap)) => return both(gap.clone()),
-            (None, Observed::Known(_)) => {
-                let what = format!("driver {} has no socket", driver.name);
-                return both(Gap::new(Why::NotFound, what));
-            }
-        };
-        let lacks = |what: &str| {
-            let what = format!("driver {} does not {what}", driver.name);
-            Gap::new(Why::Unsupported, what)
-        };
-        let path = join::asked_at(volume.mode, &mount.target);
-        // The kubelet leaves it out for a device.
-        let staging = match volume.mode {
-            VolumeMode::Filesystem => volume.staging.as_ref(),
-            VolumeMode::Block => None,
-        };
-        let stats = if plugin.can("GET_VOLUME_STATS") == Some(true) {
-            self.plugins.stats(socket, handle, &path, staging).await
-        } else {
-            Observed::Unknown(lacks("tell usage"))
-        };
-        let health = if plugin.can("GET_VOLUME_HEALTH") == Some(true) {
-            self.plugins.health(socket, handle, &path, staging).await
-        } else {
-            Observed::Unknown(lacks("have NodeGetVolumeHealth"))
-        };
-        (stats, health)
-    }
-}
-
-/// What drivers say of volumes.
-#[derive(Default)]
-struct Told {
-    stats: BTreeMap<(DriverName, VolumeHandle), Observed<DriverStats>>,
-    health: BTreeMap<(DriverName, VolumeHandle), Observed<Vec<HealthEntry>>>,
 }
 
 /// The mounts of a volume in pods that may be touched: a look must not be why an unmount finds it busy.
-fn mounted(volume: &Volume) -> impl Iterator<Item = &Mount> {
+pub(super) fn mounted(volume: &Volume) -> impl Iterator<Item = &Mount> {
     let staying = volume.published.iter().filter(|published| {
         !matches!(
             published.state,

@@ -42,7 +42,8 @@ pub(super) enum Command {
     Status(OutputArgs),
     /// List findings, volumes, nodes or drivers.
     Get(GetArgs),
-    /// Show one volume in full: sizes, mounts, findings with evidence and what to do.
+    /// Show one volume in full: sizes, mounts, findings with evidence and what to do; or what was found
+    /// about one driver, pod or node.
     Describe(DescribeArgs),
     /// Follow a claim step by step to its volume, and through an expansion, and say the one thing to do: by the API server with your
     /// own rights, by a collector (--collector) that nodes tell of bytes too, or by files (--from).
@@ -90,7 +91,7 @@ pub(super) struct DescribeArgs {
     /// What to describe.
     #[arg(value_enum)]
     pub(super) what: Describable,
-    /// The name of its claim, PersistentVolume or handle.
+    /// Its name; of a volume that of its claim, PersistentVolume or handle.
     pub(super) name: String,
     /// Where to look.
     #[command(flatten)]
@@ -231,6 +232,13 @@ pub(super) enum Describable {
     /// A volume, by its claim, PersistentVolume or handle.
     #[value(aliases = ["claim", "pvc", "persistentvolumeclaim", "pv", "persistentvolume"])]
     Volume,
+    /// What was found about a driver.
+    #[value(alias = "csidriver")]
+    Driver,
+    /// What was found about a pod.
+    Pod,
+    /// What was found about a node.
+    Node,
 }
 
 /// Other forms than a table.

@@ -13,10 +13,11 @@ use anyhow::Context as _;
 use clap::Parser as _;
 
 use crate::cli::args::{
-    Cli, Command, DescribeArgs, DiagnoseArgs, FailOn, GetArgs, Kind, ObjectsArgs, Output,
-    OutputArgs, ScopeArgs,
+    Cli, Command, Describable, DescribeArgs, DiagnoseArgs, FailOn, GetArgs, Kind, ObjectsArgs,
+    Output, OutputArgs, ScopeArgs,
 };
 use crate::grpc::client::{Collector, FindingFilter, Listed, Reader, VolumeFilter};
+use crate::model::finding::Finding;
 use crate::model::view::{NodeVolume, Story};
 use crate::program;
 use crate::render;
@@ -168,16 +169,18 @@ async fn describe(
     args: &DescribeArgs,
     fail_on: FailOn,
 ) -> anyhow::Result<Answer> {
+    let stories = reader.findings(&findings_in(&args.scope)).await?;
+    if args.what != Describable::Volume {
+        return found_about(stories, args, fail_on);
+    }
     let Listed { at, items: volumes } = reader
         .volumes(&volumes_in(&args.scope, Some(&args.name)))
         .await?;
-    let stories = reader.findings(&findings_in(&args.scope)).await?.items;
     if volumes.is_empty() {
-        anyhow::bail!(
-            "no node has told of a volume, claim or handle named {}",
-            args.name
-        );
+        // What a pod left behind is a finding about a volume that no node uses.
+        return found_about(stories, args, fail_on);
     }
+    let stories = stories.items;
     if args.output.output == Some(Output::Json) {
         return Ok(Answer::found_nothing(render::json::volumes(at, &volumes)));
     }
@@ -194,6 +197,44 @@ async fn describe(
         })
         .collect();
     Ok(Answer::new(texts.join("\n"), found(&about, fail_on)))
+}
+
+/// The findings about an object of which nothing else is told.
+fn found_about(
+    stories: Listed<Story>,
+    args: &DescribeArgs,
+    fail_on: FailOn,
+) -> anyhow::Result<Answer> {
+    let kinds: &[&str] = match args.what {
+        Describable::Volume => &["claim", "volume"],
+        Describable::Driver => &["driver"],
+        Describable::Pod => &["pod"],
+        Describable::Node => &["node"],
+    };
+    let is_it = |finding: &Finding| {
+        let object = &finding.key.subject.object;
+        kinds.contains(&object.kind()) && object.name() == args.name
+    };
+    let about = |story: &Story| is_it(&story.finding) || story.explains.iter().any(is_it);
+    let at = stories.at;
+    let stories: Vec<Story> = stories.items.into_iter().filter(about).collect();
+    if stories.is_empty() {
+        anyhow::bail!(
+            "nothing is found about a {} named {}, and no more is told of it than `get` lists",
+            kinds.join(" or "),
+            args.name
+        );
+    }
+    let text = if args.output.output == Some(Output::Json) {
+        render::json::findings(at, &stories)
+    } else {
+        let texts: Vec<String> = stories
+            .iter()
+            .map(|story| render::describe::story(at, story))
+            .collect();
+        texts.join("\n")
+    };
+    Ok(Answer::new(text, found(&stories, fail_on)))
 }
 
 fn findings_in(scope: &ScopeArgs) -> FindingFilter {

@@ -164,14 +164,14 @@ fn all() -> impl Iterator<Item = &'static Entry> {
 /// The table as `faults` prints it.
 pub(crate) fn table() -> String {
     let mut text = format!(
-        "{:<16}{:<22}{:<34}{}\n",
+        "{:<16}{:<25}{:<34}{}\n",
         "FAULT", "CAUSES", "NEEDS", "WHAT IT DOES"
     );
     for entry in all() {
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "{:<16}{:<22}{:<34}{}",
+            "{:<16}{:<25}{:<34}{}",
             entry.name, entry.code, entry.needs, entry.does
         );
     }

@@ -221,6 +221,21 @@ impl Volume {
             .any(|mount| mount.device.major != 0 && mount.root != HostPath::from("/"))
     }
 
+    /// Whether a container has something else of it than the host, or nothing.
+    pub fn differs_inside(&self) -> bool {
+        self.published.iter().any(|published| {
+            let host = published.mount.known().and_then(Option::as_ref);
+            let differs = |inside: &Inside| {
+                let held = inside.mount.as_ref();
+                held.map(|mount| mount.device) != host.map(|mount| mount.device)
+            };
+            published
+                .inside
+                .known()
+                .is_some_and(|all| all.iter().any(differs))
+        })
+    }
+
     /// Whether any of its pods may write to it.
     pub fn is_written(&self) -> bool {
         self.published

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use crate::model::finding::{Finding, State};
+use crate::model::finding::{Finding, Object, State};
 use crate::model::mount::Mount;
 use crate::model::names::{HostPath, NodeName};
 use crate::model::objects::VolumeMode;
@@ -61,6 +61,18 @@ pub fn volume(at: Timestamp, one: &NodeVolume, stories: &[Story]) -> String {
         .collect();
     if about.is_empty() {
         let _ = writeln!(text, "\nFindings: none");
+    }
+    let driver = Object::Driver(volume.driver.clone());
+    for ill in stories
+        .iter()
+        .filter(|story| is_about(story, &driver, &one.node))
+    {
+        let finding = &ill.finding;
+        let _ = writeln!(
+            text,
+            "\nIts driver: {} ({}): {}\n  More: kubectl csi-doctor describe driver {}",
+            finding.key.code, finding.severity, finding.problem.message, volume.driver
+        );
     }
     for one in about {
         let _ = writeln!(text, "\n{}", story(at, one).trim_end());

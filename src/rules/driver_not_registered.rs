@@ -106,6 +106,10 @@ fn problem(node: &NodeName, driver: &Driver, how: &How<'_>) -> Problem {
             },
             format!("CSINode {node}"),
         );
+    let problem = match driver.plugin.known().map(|plugin| &plugin.info) {
+        Some(Observed::Unknown(gap)) => problem.because("NodeGetInfo", format!("fails, and without it the kubelet takes no driver: {gap}"), driver.name.to_string()),
+        _ => problem,
+    };
     let problem = match driver.expected_by.as_slice() {
         [] => problem,
         by => problem.because("expected by", by.join(", "), "Kubernetes objects"),
@@ -117,7 +121,7 @@ fn problem(node: &NodeName, driver: &Driver, how: &How<'_>) -> Problem {
     problem
         .next("See what the kubelet has registered.", format!("kubectl get csinode {node} -o yaml"))
         .next(
-            "Read the log of the registrar beside the plugin (node-driver-registrar): the kubelet's refusal is there.",
+            "Find the driver's pod; the log of its registrar (container node-driver-registrar) has the kubelet's refusal.",
             format!("kubectl get pods -A -o wide --field-selector spec.nodeName={node} | grep -i csi"),
         )
         .advise("Restart the driver's pod on the node: its registrar makes its socket anew, and the kubelet asks again.")
@@ -157,7 +161,7 @@ mod tests {
                 ss --listening --unix --processes | grep /var/lib/kubelet/plugins/disk.example.com/csi.sock
               > See what the kubelet has registered.
                 kubectl get csinode node-1 -o yaml
-              > Read the log of the registrar beside the plugin (node-driver-registrar): the kubelet's refusal is there.
+              > Find the driver's pod; the log of its registrar (container node-driver-registrar) has the kubelet's refusal.
                 kubectl get pods -A -o wide --field-selector spec.nodeName=node-1 | grep -i csi
               > Restart the driver's pod on the node: its registrar makes its socket anew, and the kubelet asks again.
         "#]]);
@@ -176,7 +180,7 @@ mod tests {
                 ss --listening --unix --processes | grep /var/lib/kubelet/plugins/disk.example.com/csi.sock
               > See what the kubelet has registered.
                 kubectl get csinode node-1 -o yaml
-              > Read the log of the registrar beside the plugin (node-driver-registrar): the kubelet's refusal is there.
+              > Find the driver's pod; the log of its registrar (container node-driver-registrar) has the kubelet's refusal.
                 kubectl get pods -A -o wide --field-selector spec.nodeName=node-1 | grep -i csi
               > Restart the driver's pod on the node: its registrar makes its socket anew, and the kubelet asks again.
         "#]]);
@@ -197,7 +201,7 @@ mod tests {
                 ss --listening --unix --processes | grep /var/lib/kubelet/plugins/disk.example.com/csi.sock
               > See what the kubelet has registered.
                 kubectl get csinode node-1 -o yaml
-              > Read the log of the registrar beside the plugin (node-driver-registrar): the kubelet's refusal is there.
+              > Find the driver's pod; the log of its registrar (container node-driver-registrar) has the kubelet's refusal.
                 kubectl get pods -A -o wide --field-selector spec.nodeName=node-1 | grep -i csi
               > Restart the driver's pod on the node: its registrar makes its socket anew, and the kubelet asks again.
         "#]]);
@@ -220,7 +224,7 @@ mod tests {
                 ss --listening --unix --processes | grep /var/lib/kubelet/plugins/disk.example.com/csi.sock
               > See what the kubelet has registered.
                 kubectl get csinode node-1 -o yaml
-              > Read the log of the registrar beside the plugin (node-driver-registrar): the kubelet's refusal is there.
+              > Find the driver's pod; the log of its registrar (container node-driver-registrar) has the kubelet's refusal.
                 kubectl get pods -A -o wide --field-selector spec.nodeName=node-1 | grep -i csi
               > Restart the driver's pod on the node: its registrar makes its socket anew, and the kubelet asks again.
         "#]]);

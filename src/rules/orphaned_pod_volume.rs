@@ -54,7 +54,7 @@ fn problem(node: &NodeFacts, left: &Leftover) -> Problem {
     .next("See what the kubelet says of it.", format!("journalctl -u kubelet --since -1h | grep {}", quote(pod)));
     let problem = match (&safe, &left.mount) {
         (_, Observed::Known(Some(_))) => problem.next(
-            "Unmount it first, and remove nothing while it is mounted: what lies there is the volume's data.",
+            "Unmount it first, when no pod on this node needs it, and remove nothing while it is mounted: what lies there is the volume's data. What is still staged then is told by StagedWithoutPod.",
             format!("umount {}", quote(&left.path)),
         ),
         (Safety::Safe, _) if left.kind == LeftoverKind::PodVolume => problem.next(
@@ -69,9 +69,9 @@ fn problem(node: &NodeFacts, left: &Leftover) -> Problem {
 
 fn sentence(safe: &Safety) -> &'static str {
     match safe {
-        Safety::Safe => "It is safe to clean up by hand.",
-        Safety::NotSafe(_) => "It is not safe to clean up by hand.",
-        Safety::Unsure(_) => "Whether it is safe to clean up by hand cannot be said.",
+        Safety::Safe => "It is safe to remove by hand.",
+        Safety::NotSafe(_) => "It is not safe to remove as it is.",
+        Safety::Unsure(_) => "Whether it is safe to remove by hand cannot be said.",
     }
 }
 
@@ -104,7 +104,7 @@ mod tests {
     fn an_empty_directory_may_be_removed() {
         check(&RULE, &left(|_, _| ()), expect![[r#"
             warning OrphanedPodVolume: volume pvc-99 on node node-1
-              Pod pod-uid-9 is not on node-1 any more, and its volume still lies there (volume pvc-99). It is safe to clean up by hand.
+              Pod pod-uid-9 is not on node-1 any more, and its volume still lies there (volume pvc-99). It is safe to remove by hand.
               - mounted there: nothing [host's mount table, /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount]
               - safe to clean: safe [mounts, processes, pods, static pods, the kubelet]
               > See what the kubelet says of it.
@@ -120,12 +120,12 @@ mod tests {
         let node = left(|_, left| left.mount = Observed::Known(Some(sample::mount(left.path.clone()))));
         check(&RULE, &node, expect![[r#"
             warning OrphanedPodVolume: volume pvc-99 on node node-1
-              Pod pod-uid-9 is not on node-1 any more, and its volume still lies there (volume pvc-99). It is not safe to clean up by hand.
+              Pod pod-uid-9 is not on node-1 any more, and its volume still lies there (volume pvc-99). It is not safe to remove as it is.
               - mounted there: ext4 on /dev/sdb [host's mount table, /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount]
               - safe to clean: not safe: ext4 on /dev/sdb is mounted at it [mounts, processes, pods, static pods, the kubelet]
               > See what the kubelet says of it.
                 journalctl -u kubelet --since -1h | grep pod-uid-9
-              > Unmount it first, and remove nothing while it is mounted: what lies there is the volume's data.
+              > Unmount it first, when no pod on this node needs it, and remove nothing while it is mounted: what lies there is the volume's data. What is still staged then is told by StagedWithoutPod.
                 umount /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount
               > Where it comes back, look in the driver's log for why NodeUnpublishVolume fails.
         "#]]);
@@ -135,7 +135,7 @@ mod tests {
     fn without_a_kubelet_nothing_is_safe() {
         check(&RULE, &left(|node, _| node.kubelet.running = Observed::Known(false)), expect![[r#"
             warning OrphanedPodVolume: volume pvc-99 on node node-1
-              Pod pod-uid-9 is not on node-1 any more, and its volume still lies there (volume pvc-99). Whether it is safe to clean up by hand cannot be said.
+              Pod pod-uid-9 is not on node-1 any more, and its volume still lies there (volume pvc-99). Whether it is safe to remove by hand cannot be said.
               - mounted there: nothing [host's mount table, /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount]
               - safe to clean: unsure: no kubelet runs, which alone would still know of its pods [mounts, processes, pods, static pods, the kubelet]
               > See what the kubelet says of it.

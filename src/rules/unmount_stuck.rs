@@ -63,9 +63,21 @@ fn problem(node: &NodeFacts, volume: &Volume, published: &Published, state: PodS
         format!("host's mount table, {target}"),
     );
     let problem = holders(problem, node, volume, published);
-    problem
+    let process = published.inside.known().and_then(|inside| inside.first()).map(|inside| inside.process);
+    let problem = match process {
+        Some(process) if published.live == Observed::Known(true) => {
+            problem.next("See on the node what its process is and what it waits for (state D: its filesystem).", format!("ps -o pid,stat,wchan:24,args -p {process}"))
+        }
+        _ => problem,
+    };
+    let problem = problem
         .next("See what the kubelet says of it: failing unmounts make no event.", format!("journalctl -u kubelet --since -1h | grep -E 'UnmountVolume|{}'", volume.spec_name))
-        .next("See on the node who has files open on it.", format!("fuser --verbose --mount {}", quote(target)))
+        .next("See on the node who has files open on it; what lives in a mount namespace of its own is found by the table of its process.", format!("fuser --verbose --mount {0}; grep -l ' {0} ' /proc/[0-9]*/mountinfo", quote(target)))
+        .next(
+            "When nothing lives and nothing is open any more, restart the kubelet so that it tries again; as a last resort unmount it by hand.",
+            format!("umount {}", quote(target)),
+        );
+    problem
         .advise("Do not delete the pod by force before the volume is unmounted: another node could write to it at the same time.")
         .related(volume.related())
 }
@@ -137,8 +149,10 @@ mod tests {
               - processes of the pod: none lives [cgroups of /proc]
               > See what the kubelet says of it: failing unmounts make no event.
                 journalctl -u kubelet --since -1h | grep -E 'UnmountVolume|pvc-11'
-              > See on the node who has files open on it.
-                fuser --verbose --mount /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount
+              > See on the node who has files open on it; what lives in a mount namespace of its own is found by the table of its process.
+                fuser --verbose --mount /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount; grep -l ' /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount ' /proc/[0-9]*/mountinfo
+              > When nothing lives and nothing is open any more, restart the kubelet so that it tries again; as a last resort unmount it by hand.
+                umount /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount
               > Do not delete the pod by force before the volume is unmounted: another node could write to it at the same time.
         "#]]);
     }
@@ -155,10 +169,14 @@ mod tests {
               Pod shop/orders-0 has ended, and volume pvc-11 is still mounted for it on node-1: the pod cannot go, and whoever needs the volume elsewhere waits.
               - mounted: ext4 on /dev/sdb [host's mount table, /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount]
               - processes of the pod: process 4711 lives [cgroups of /proc]
+              > See on the node what its process is and what it waits for (state D: its filesystem).
+                ps -o pid,stat,wchan:24,args -p 4711
               > See what the kubelet says of it: failing unmounts make no event.
                 journalctl -u kubelet --since -1h | grep -E 'UnmountVolume|pvc-11'
-              > See on the node who has files open on it.
-                fuser --verbose --mount /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount
+              > See on the node who has files open on it; what lives in a mount namespace of its own is found by the table of its process.
+                fuser --verbose --mount /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount; grep -l ' /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount ' /proc/[0-9]*/mountinfo
+              > When nothing lives and nothing is open any more, restart the kubelet so that it tries again; as a last resort unmount it by hand.
+                umount /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount
               > Do not delete the pod by force before the volume is unmounted: another node could write to it at the same time.
         "#]]);
     }
