@@ -63,7 +63,7 @@ pub struct Scanner {
     kept: Option<Kept>,
     missed: u64,
     instance: String,
-    sequence: u64,
+    pub(super) sequence: u64,
 }
 
 /// The last whole round.

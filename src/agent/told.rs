@@ -23,7 +23,11 @@ pub(super) struct Told {
 impl Scanner {
     /// What their drivers say of the volumes, all asked at once.
     pub(super) async fn ask_drivers(&self, facts: &NodeFacts) -> Told {
-        let asked = facts.volumes.items.iter().filter_map(|volume| {
+        // Begun elsewhere each time, since a slow driver may leave no time for the last.
+        let volumes = &facts.volumes.items;
+        let first = usize::try_from(self.sequence).unwrap_or(0) % volumes.len().max(1);
+        let in_turn = volumes[first..].iter().chain(&volumes[..first]);
+        let asked = in_turn.filter_map(|volume| {
             let handle = volume.handle.known()?.clone();
             let key = (volume.driver.clone(), handle);
             Some(async move {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::model::driver::NodeInfo;
 use crate::model::health::HealthEntry;
@@ -176,7 +176,13 @@ impl Plugins {
         F: Future<Output = Result<T, Error>>,
     {
         let line = self.line(socket);
-        let _turn = line.turn.lock().await;
+        // A plugin that takes long for each must not hold up what is known of the rest.
+        let Ok(_turn) = timeout(self.deadline, line.turn.lock()).await else {
+            let what = format!(
+                "volume {volume} was not asked about: its driver took too long for the others"
+            );
+            return Observed::Unknown(Gap::new(Why::NotAsked, what));
+        };
         if let Some(gap) = lock(&line.patience).left_alone(volume, Instant::now()) {
             return Observed::Unknown(gap);
         }

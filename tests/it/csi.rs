@@ -408,6 +408,25 @@ async fn stats_of_volumes() {
 }
 
 #[tokio::test]
+async fn a_volume_whose_turn_does_not_come_is_not_waited_for() {
+    let host = Host::new();
+    let manner = Manner::of("disk.example.com");
+    manner
+        .volumes
+        .lock()
+        .unwrap()
+        .extend(["a", "b", "c", "d"].map(|volume| (volume.to_owned(), Stats::Never)));
+    let _served = serve_plugin(&host.kubelet(), "disk", &manner);
+    let plugins = host.plugins(SHORT);
+    let asked = ["a", "b", "c", "d"].map(|volume| stats(&plugins, "disk", volume));
+    let answers = join_all(asked).await;
+    // The first takes the whole deadline; of the others at most one has its turn just then.
+    let not_asked = answers.iter().filter(|one| why(one) == Some(Why::NotAsked));
+    assert!(not_asked.count() >= 2, "{answers:?}");
+    assert_eq!(why(&answers[0]), Some(Why::TimedOut));
+}
+
+#[tokio::test]
 async fn one_call_is_under_way_at_a_time() {
     let host = Host::new();
     let manner = Manner::of("disk.example.com");

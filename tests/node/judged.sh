@@ -60,7 +60,7 @@ plain() {
         -e 's#/dev/loop[0-9]+#/dev/loopN#g' -e 's/\(7:[0-9]+\)/(device)/g' -e 's/(device|filesystem) [0-9]+:[0-9]+/\1 N/g' \
         -e 's#([/" ])(7|0):[0-9]+#\1\2:N#g' -e 's#fuse/connections/[0-9]+#fuse/connections/N#g' \
         -e 's#(statfs of [^:]*): (not made, since|an earlier call)[^"]*#\1: not made, or without an answer#' \
-        -e 's#loop[0-9]+#loopN#g' -e 's#(process|/proc/|process )[0-9]{2,}#\1N#g' -e 's/process [0-9]+/process N/g' \
+        -e 's#loop[0-9]+#loopN#g' -e 's#(process|/proc/|process )[0-9]{2,}#\1N#g' -e 's/process [0-9]+/process N/g' -e 's/ -p [0-9]+/ -p N/g' \
         -e 's/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/UID/g' -e 's/[0-9a-f]{64}/HASH/g' \
         -e 's/vol-[0-9a-f]{17}/vol-N/g' -e 's/[0-9]+ requests? waits?/N requests wait/g' \
         -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+( UTC|Z)/TIME/g' -e 's/inode [0-9]+/inode N/g' \
