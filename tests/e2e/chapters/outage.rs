@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::chapters::objects;
-use crate::chapters::slow::keys;
+use crate::chapters::slow::{found, keys};
 use crate::cluster::Cluster;
 use crate::doctor::{self, collect_with, findings, kubeconfig, kubeconfig_of, report, resident};
 use crate::node::{Node, expansion_done, expansion_waits};
@@ -28,16 +28,14 @@ pub(super) fn five_minutes_without_a_server(cluster: &Cluster) {
         port,
         "3s",
     );
-    let waits = |[code, subject, _]: &[String; 3]| {
-        code == "NodeExpansionPending" && subject.contains(node.claim(1))
-    };
+    let waits = ["NodeExpansionPending", node.claim(1)];
     // What no pod uses is the collector's own to see.
-    let unused = |[code, subject, _]: &[String; 3]| {
-        code == "ResizerMissing" && subject.contains("outage-unused")
-    };
-    until("both expansions are found", Duration::from_mins(1), || {
-        let found = findings(port);
-        (found.iter().any(waits) && found.iter().any(unused)).then_some(())
+    let unused = ["ResizerMissing", "outage-unused"];
+    // Nobody serves the driver on a host of files.
+    let unreachable = ["DriverUnreachable", &node.name];
+    until("all is found", Duration::from_mins(1), || {
+        let all = [waits, unused, unreachable];
+        all.iter().all(|wanted| found(port, wanted)).then_some(())
     });
     // What a first scan needs once is no growth.
     std::thread::sleep(Duration::from_secs(20));
@@ -70,8 +68,7 @@ pub(super) fn five_minutes_without_a_server(cluster: &Cluster) {
     expansion_done(cluster, node.claim(1));
     expansion_done(cluster, "outage-unused");
     until("all is current again", Duration::from_secs(30), || {
-        let found = findings(port);
-        (!found.iter().any(waits) && !found.iter().any(unused)).then_some(())
+        (!found(port, &waits) && !found(port, &unused)).then_some(())
     });
     let current = back.elapsed();
     std::thread::sleep(Duration::from_secs(20));

@@ -24,16 +24,14 @@ pub(super) fn a_slow_server_changes_nothing(cluster: &Cluster) {
     let own = kubeconfig_of(cluster, "csi-doctor-collector", proxy.port);
     let (_collector, port) = collect_with(cluster, "slow", "0", &own);
     let _agent = report(cluster, &node, &kubeconfig(cluster, proxy.port), port, "3s");
-    let waits = |[code, subject, _]: &[String; 3]| {
-        code == "NodeExpansionPending" && subject.contains(node.claim(1))
-    };
+    let waits = ["NodeExpansionPending", node.claim(1)];
     // What no pod uses is the collector's own to see.
-    let unused = |[code, subject, _]: &[String; 3]| {
-        code == "ResizerMissing" && subject.contains("slow-unused")
-    };
-    until("both expansions are found", Duration::from_mins(1), || {
-        let found = findings(port);
-        (found.iter().any(waits) && found.iter().any(unused)).then_some(())
+    let unused = ["ResizerMissing", "slow-unused"];
+    // Nobody serves the driver on a host of files.
+    let unreachable = ["DriverUnreachable", &node.name];
+    until("all is found", Duration::from_mins(1), || {
+        let all = [waits, unused, unreachable];
+        all.iter().all(|wanted| found(port, wanted)).then_some(())
     });
     let before = keys(port);
     proxy.delay(DELAY);
@@ -52,8 +50,7 @@ pub(super) fn a_slow_server_changes_nothing(cluster: &Cluster) {
     expansion_done(cluster, "slow-unused");
     let begun = Instant::now();
     until("all is current again", Duration::from_secs(40), || {
-        let found = findings(port);
-        (!found.iter().any(waits) && !found.iter().any(unused)).then_some(())
+        (!found(port, &waits) && !found(port, &unused)).then_some(())
     });
     cluster.kubectl(&["delete", "pvc", "slow-unused", "-n", "shop"]);
     println!(
@@ -70,4 +67,11 @@ pub(super) fn keys(port: u16) -> Vec<[String; 2]> {
         .into_iter()
         .map(|[code, subject, _]| [code, subject])
         .collect()
+}
+
+/// Whether there is a finding with this code, and this in its subject.
+pub(super) fn found(port: u16, [wanted, part]: &[&str; 2]) -> bool {
+    keys(port)
+        .iter()
+        .any(|[code, subject]| code == wanted && subject.contains(part))
 }
