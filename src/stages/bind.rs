@@ -24,6 +24,7 @@ pub fn bind(all: &Binding, one: &Waiting, next: Option<NextStep>) -> Way {
     };
     Way {
         object: Object::Claim(one.claim.claim.clone()),
+        mounted_in: None,
         seen_by: "its objects".to_owned(),
         state,
         steps,
@@ -36,6 +37,7 @@ fn step(stage: BindStage, mark: Mark, evidence: impl Into<String>) -> Step {
         stage: Stage::Bind(stage),
         mark,
         evidence: evidence.into(),
+        at: None,
     }
 }
 
