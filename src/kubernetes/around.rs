@@ -13,7 +13,7 @@ use crate::model::objects::{
     Attachment, Claim, Class, CsiNode, CsiSource, Objects, PersistentVolume, Pod, PodState,
     PodVolumeSource, Stale,
 };
-use crate::model::observed::Listing;
+use crate::model::observed::{Gap, Listing, Why};
 
 use super::kept::{Key, PodInFull, Said};
 use super::list::{ABOUT_CLAIMS, list, one, said};
@@ -60,6 +60,7 @@ fn nothing() -> Objects {
         volumes: Listing::default(),
         attachments: Listing::default(),
         csi_nodes: Listing::default(),
+        nodes: Listing::unknown(Gap::new(Why::NotAsked, "of no use for one object")),
         classes: Listing::default(),
         events: Listing::default(),
         stale: Stale::default(),

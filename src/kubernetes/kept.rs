@@ -8,10 +8,12 @@ use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::storage::v1 as storage;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
 use kube::Resource;
+use kube::core::PartialObjectMeta;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::model::names::NodeName;
 use crate::model::objects::{Attachment, Claim, Class, CsiNode, Event, PersistentVolume, Pod};
 
 use super::convert;
@@ -26,6 +28,9 @@ pub(super) trait Kept: Clone + Send + Sync + 'static {
 
     /// The field that Kubernetes' published types do not have yet, as a JSON pointer; none by default.
     const BEYOND: &str = "";
+
+    /// Whether its metadata are all that is asked for.
+    const METADATA_ONLY: bool = false;
 
     /// Takes in what stood in that field.
     fn put_beyond(&mut self, _: &Value) {}
@@ -184,6 +189,17 @@ impl Kept for CsiNode {
 
     fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
         convert::csi_node(foreign)
+    }
+}
+
+/// Of a node no more is wanted than that it is there; its kubelet writes its status every few minutes.
+impl Kept for NodeName {
+    type Foreign = PartialObjectMeta<core::Node>;
+
+    const METADATA_ONLY: bool = true;
+
+    fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
+        convert::node(&foreign)
     }
 }
 

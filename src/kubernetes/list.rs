@@ -46,6 +46,7 @@ pub async fn everything(client: &Client, namespace: Option<&str>, told: Told<'_>
         volumes,
         attachments: Listing::<Attachment>::unknown(unasked()),
         csi_nodes: Listing::unknown(unasked()),
+        nodes: Listing::unknown(unasked()),
         classes,
         events: said(events),
         stale: Stale::default(),

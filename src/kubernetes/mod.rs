@@ -14,6 +14,7 @@ mod failure;
 mod index;
 mod kept;
 pub mod list;
+pub mod logs;
 pub mod manifests;
 pub mod node;
 pub mod parse;

@@ -20,7 +20,7 @@ use crate::model::objects::{
     Attachment, Claim, Class, CsiNode, CsiSource, Objects, PersistentVolume, Pod, PodState,
     PodVolumeSource, Stale,
 };
-use crate::model::observed::{Gap, Listing};
+use crate::model::observed::{Gap, Listing, Why};
 
 use super::ask;
 use super::cache::Cache;
@@ -210,6 +210,7 @@ impl Node {
             volumes: with(self.volumes.listing(now), stale.volumes.as_ref()),
             attachments: with(self.attachments.listing(now), stale.attachments.as_ref()),
             csi_nodes,
+            nodes: Listing::unknown(Gap::new(Why::NotAsked, "a node knows itself")),
             classes: self.classes.listing(now),
             events: Listing {
                 items: said.items.into_iter().flat_map(|said| said.0).collect(),

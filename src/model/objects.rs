@@ -26,6 +26,8 @@ pub struct Objects {
     pub attachments: Listing<Attachment>,
     /// CSINodes.
     pub csi_nodes: Listing<CsiNode>,
+    /// The names of the Nodes.
+    pub nodes: Listing<NodeName>,
     /// StorageClasses.
     pub classes: Listing<Class>,
     /// Events about claims, volumes and pods.
@@ -57,6 +59,7 @@ impl Objects {
             volumes: Listing::unknown(gap.clone()),
             attachments: Listing::unknown(gap.clone()),
             csi_nodes: Listing::unknown(gap.clone()),
+            nodes: Listing::unknown(gap.clone()),
             classes: Listing::unknown(gap.clone()),
             events: Listing::unknown(gap.clone()),
             stale: Stale::default(),
@@ -67,6 +70,7 @@ impl Objects {
     pub fn counts(&self) -> Vec<(&'static str, usize)> {
         vec![
             ("events", self.events.items.len()),
+            ("nodes", self.nodes.items.len()),
             ("persistentvolumeclaims", self.claims.items.len()),
             ("persistentvolumes", self.volumes.items.len()),
             ("pods", self.pods.items.len()),
@@ -86,6 +90,7 @@ impl Objects {
             &self.volumes.gaps,
             &self.attachments.gaps,
             &self.csi_nodes.gaps,
+            &self.nodes.gaps,
             &self.classes.gaps,
             &self.events.gaps,
         ];

@@ -9,6 +9,9 @@ use crate::model::way::{Mark, Step, Way};
 use crate::stages::place::words;
 use crate::stages::told::{Told, found};
 
+/// What agents read of objects has no such word; the API server has.
+const AGENTS_DO_NOT_TELL: &str = "agents do not tell; the API server does: --kubeconfig FILE";
+
 /// The steps of a claim whose status says that it is bound.
 pub fn bound(told: &Told<'_>, claim: &Claim) -> Way {
     let volume = told.volume_of(claim);
@@ -83,15 +86,15 @@ fn class(told: &Told<'_>, claim: &Claim) -> Step {
 }
 
 fn consumer(claim: &Claim) -> Step {
-    let selected = claim
-        .terms
-        .as_ref()
-        .and_then(|terms| terms.selected_node.as_ref());
-    let words = match selected {
-        Some(node) => format!("the scheduler chose node {node}"),
-        None => "it was bound without waiting for one, as far as it says".to_owned(),
+    let stage = BindStage::Consumer;
+    let Some(terms) = claim.terms.as_deref() else {
+        return step(stage, Mark::Unknown, AGENTS_DO_NOT_TELL);
     };
-    step(BindStage::Consumer, Mark::Done, words)
+    let words = match &terms.selected_node {
+        Some(node) => format!("the scheduler chose node {node}"),
+        None => "it was bound without waiting for one".to_owned(),
+    };
+    step(stage, Mark::Done, words)
 }
 
 fn of_volume(claim: &Claim, volume: &Observed<Option<&PersistentVolume>>) -> [Step; 3] {
@@ -148,11 +151,7 @@ fn of_volume(claim: &Claim, volume: &Observed<Option<&PersistentVolume>>) -> [St
 pub(super) fn made(volume: &PersistentVolume) -> Step {
     let stage = BindStage::Provisioner;
     let Some(terms) = volume.terms.as_deref() else {
-        return step(
-            stage,
-            Mark::Unknown,
-            "who made it an agent does not tell: without --collector its objects do",
-        );
+        return step(stage, Mark::Unknown, AGENTS_DO_NOT_TELL);
     };
     match &terms.made_by {
         Some(by) => step(stage, Mark::Done, format!("{by} made its volume")),

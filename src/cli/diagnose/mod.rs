@@ -1,5 +1,6 @@
 //! `diagnose pvc|pod|pv`: an object's way step by step, by whatever source there is.
 
+mod logs;
 mod source;
 mod ways;
 
@@ -56,7 +57,7 @@ pub(super) async fn diagnose(
     let diagnosis = Diagnosis {
         at,
         next,
-        logs: None,
+        logs: logs::logs(&source, &ways.followed).await,
         unseen: source.objects.gaps(),
         ways: ways.followed,
     };

@@ -8,7 +8,7 @@ use crate::cli::{COLLECTOR, findings_in, volumes_in};
 use crate::grpc::client::Collector;
 use crate::join;
 use crate::kubernetes::around::{self, Wanted};
-use crate::kubernetes::client;
+use crate::kubernetes::client::{self, Client};
 use crate::kubernetes::manifests::Directory;
 use crate::model::objects::Objects;
 use crate::model::view::{NodeStatus, NodeVolume, Story};
@@ -25,6 +25,8 @@ pub(super) struct Source {
     pub(super) is_nodes_alone: bool,
     /// By the clock of who told; by ours where nobody's is better.
     pub(super) at: Option<Timestamp>,
+    /// The API server that was asked.
+    pub(super) client: Option<Client>,
 }
 
 /// What a collector knows of an object.
@@ -50,6 +52,7 @@ impl Source {
                 nodes,
                 is_nodes_alone: false,
                 at: None,
+                client: None,
             });
         }
         let is_named = args.objects.kubeconfig.is_some() || args.objects.context.is_some();
@@ -66,6 +69,7 @@ impl Source {
             at: Some(nodes.at),
             nodes: Some(nodes),
             is_nodes_alone: true,
+            client: None,
         })
     }
 
@@ -115,6 +119,7 @@ async fn of_server(
         nodes,
         is_nodes_alone: false,
         at: None,
+        client: Some(client),
     })
 }
 
