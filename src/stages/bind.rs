@@ -43,7 +43,8 @@ fn step(stage: BindStage, mark: Mark, evidence: impl Into<String>) -> Step {
 
 fn steps(all: &Binding, one: &Waiting, standing: &Standing<'_>) -> Vec<Step> {
     let at = stands_at(standing, one);
-    let mut steps = vec![step(BindStage::Claimed, Mark::Done, "it is there")];
+    let created = one.claim.terms.as_ref().and_then(|terms| terms.created);
+    let mut steps = vec![step(BindStage::Claimed, Mark::Done, "it is there").when(created)];
     for stage in [
         BindStage::ClassExists,
         BindStage::Consumer,
