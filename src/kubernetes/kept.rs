@@ -88,8 +88,28 @@ impl Kept for Pod {
         convert::pod_health(self, beyond);
     }
 
+    /// Without what changes while it starts: whoever watches asks for its claims anew at each change.
     fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
-        convert::pod(foreign)
+        let pod = convert::pod(foreign)?;
+        Ok(Self { terms: None, ..pod })
+    }
+}
+
+/// A pod with all that it says of its start: for who reads it once.
+#[derive(Debug, Clone)]
+pub(super) struct PodInFull(pub(super) Pod);
+
+impl Kept for PodInFull {
+    type Foreign = core::Pod;
+
+    const BEYOND: &str = Pod::BEYOND;
+
+    fn put_beyond(&mut self, beyond: &Value) {
+        convert::pod_health(&mut self.0, beyond);
+    }
+
+    fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
+        convert::pod(foreign).map(Self)
     }
 }
 
@@ -103,6 +123,7 @@ impl Kept for PodInShort {
 
     fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
         let mut pod = convert::pod(foreign)?;
+        pod.terms = None;
         for volume in &mut pod.volumes {
             volume.places = Vec::new();
         }

@@ -298,7 +298,7 @@ fn volume_of(claim: &Claim) -> Option<Key> {
 
 /// The name that the attach controller and the kubelet compute alike (`getAttachmentName`,
 /// `pkg/volume/csi/csi_attacher.go`).
-fn attachment_name(source: &CsiSource, node: &NodeName) -> String {
+pub(super) fn attachment_name(source: &CsiSource, node: &NodeName) -> String {
     let named = format!("{}{}{node}", source.handle, source.driver);
     format!("csi-{:x}", Sha256::digest(named))
 }

@@ -9,12 +9,10 @@ use serde_json::Value;
 use serde_saphyr::{DeserializeError as YamlError, UserMessageFormatter};
 
 use crate::model::names::NodeName;
-use crate::model::objects::{
-    Attachment, Claim, Class, CsiNode, Objects, PersistentVolume, Pod, Stale,
-};
+use crate::model::objects::{Attachment, Claim, Class, CsiNode, Objects, PersistentVolume, Stale};
 use crate::model::observed::{Gap, Listing, Why};
 
-use super::kept::{Kept, Said};
+use super::kept::{Kept, PodInFull, Said};
 
 /// The kinds of objects that are ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,7 +73,7 @@ type Key = (String, String);
 /// What is in a file, or in all of them.
 #[derive(Debug, Default)]
 pub struct Parsed {
-    pods: BTreeMap<Key, Pod>,
+    pods: BTreeMap<Key, PodInFull>,
     claims: BTreeMap<Key, Claim>,
     volumes: BTreeMap<Key, PersistentVolume>,
     attachments: BTreeMap<Key, Attachment>,
@@ -127,7 +125,10 @@ impl Parsed {
             }
         }
         Objects {
-            pods: listing(self.pods, self.gaps.remove(&Kind::Pod)),
+            pods: Listing {
+                items: self.pods.into_values().map(|pod| pod.0).collect(),
+                gaps: self.gaps.remove(&Kind::Pod).unwrap_or_default(),
+            },
             claims: listing(self.claims, self.gaps.remove(&Kind::Claim)),
             volumes: listing(self.volumes, self.gaps.remove(&Kind::Volume)),
             attachments: listing(self.attachments, self.gaps.remove(&Kind::Attachment)),

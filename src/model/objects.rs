@@ -11,7 +11,7 @@ use crate::model::names::{
 };
 use crate::model::observed::{Gap, Listing, Why};
 use crate::model::sizes::Bytes;
-use crate::model::terms::{ClaimTerms, ClassTerms, VolumeTerms};
+use crate::model::terms::{AttachmentTerms, ClaimTerms, ClassTerms, PodTerms, VolumeTerms};
 
 /// All objects that a scan was made with: of the API server, or of a directory of manifests.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -121,6 +121,8 @@ pub struct Pod {
     /// For the mirror of a static pod: the UID that its directory and its cgroup have
     /// (annotation `kubernetes.io/config.hash`).
     pub static_uid: Option<Uid>,
+    /// What it says of its start; nothing where who reads it does not need it.
+    pub terms: Option<Box<PodTerms>>,
 }
 
 /// How far a pod is, as far as its volumes are concerned.
@@ -300,6 +302,8 @@ pub struct Attachment {
     pub attached: bool,
     /// `status.attachError.message`.
     pub error: Option<String>,
+    /// What else it says; nothing where an agent told of it.
+    pub terms: Option<Box<AttachmentTerms>>,
 }
 
 /// A CSINode.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use csi_doctor::collector::Config;
 use csi_doctor::collector::objects::Source;
 use csi_doctor::grpc::client::Reader;
+use csi_doctor::kubernetes::around::{self, Wanted};
 use csi_doctor::kubernetes::cluster::Cluster;
-use csi_doctor::kubernetes::list;
 use csi_doctor::model::finding::State;
 use csi_doctor::model::names::NodeName;
 use csi_doctor::model::objects::Objects;
@@ -284,7 +284,7 @@ async fn a_kind_that_is_not_served_is_a_gap() {
 
 /// What a caller finds around a claim.
 async fn around(server: &Server, name: &str) -> Objects {
-    list::around_claim(&server.client(), Some("shop"), name).await
+    around::around(&server.client(), Some("shop"), Wanted::Claim(name)).await
 }
 
 #[tokio::test]
@@ -300,6 +300,7 @@ async fn a_caller_asks_once_around_one_claim() {
             vec![claim("one", "2Gi")],
         ),
         ("/api/v1/namespaces/shop/events", Vec::new()),
+        (ATTACHMENTS, Vec::new()),
     ]);
     world.objects.extend([
         (format!("{VOLUMES}/pv-one"), volume("one")),
@@ -322,7 +323,10 @@ async fn a_caller_asks_once_around_one_claim() {
         /api/v1/namespaces/shop/persistentvolumeclaims?fieldSelector=metadata.name%3Done
         /api/v1/namespaces/shop/pods?
         /api/v1/persistentvolumes/pv-one?
-        /apis/storage.k8s.io/v1/storageclasses/fast?"#]]
+        /apis/storage.k8s.io/v1/csinodes/node-1?
+        /apis/storage.k8s.io/v1/storageclasses/fast?
+        /apis/storage.k8s.io/v1/volumeattachments/csi-d22b5fe577cd2d1d482d9220829ab514b725dbdafabf9b24160258cf0ede8a37?
+        /apis/storage.k8s.io/v1/volumeattachments?"#]]
     .assert_eq(&server.asked());
 
     // What is not the caller's to read is named, and the rest is there.

@@ -147,8 +147,10 @@ pub fn persistent_volume(volume: core::PersistentVolume) -> Result<PersistentVol
 
 /// A VolumeAttachment.
 pub fn attachment(attachment: storage::VolumeAttachment) -> Result<Attachment, Error> {
+    let terms = Some(Box::new(terms::of_attachment(&attachment)));
     let status = attachment.status.unwrap_or_default();
     Ok(Attachment {
+        terms,
         name: name(&attachment.metadata)?,
         driver: attachment.spec.attacher.into(),
         volume: given(attachment.spec.source.persistent_volume_name).map(Into::into),
