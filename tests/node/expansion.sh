@@ -39,12 +39,12 @@ expect() {
     faults=1
 }
 
-# stands CLAIM STEP: the step at which diagnose sees it stuck.
+# stands CLAIM STEP: the step at which diagnose sees its expansion stuck; it is bound and in its pod.
 stands() {
-    local found
+    local found fine=$'It is bound.\nIt is in its pod, as far as can be seen.'
     for _ in $(seq 40); do
         found=$(ask diagnose pvc "$1" -n shop | grep '^It ' || true)
-        [ "$found" = "It stands at: $2." ] && return
+        [ "$found" = "$fine"$'\n'"It stands at: $2." ] && return
         sleep 0.25
     done
     { echo "WRONG: $1: wanted step '$2', diagnose says '$found'"; faults=1; }
