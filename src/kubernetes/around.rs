@@ -11,7 +11,7 @@ use kube::Client;
 use crate::model::names::NodeName;
 use crate::model::objects::{
     Attachment, Claim, Class, CsiNode, CsiSource, Objects, PersistentVolume, Pod, PodState,
-    PodVolumeSource, Stale,
+    PodVolumeSource,
 };
 use crate::model::observed::{Gap, Listing, Why};
 
@@ -55,15 +55,8 @@ fn none(name: &str) -> Key {
 
 fn nothing() -> Objects {
     Objects {
-        pods: Listing::default(),
-        claims: Listing::default(),
-        volumes: Listing::default(),
-        attachments: Listing::default(),
-        csi_nodes: Listing::default(),
         nodes: Listing::unknown(Gap::new(Why::NotAsked, "of no use for one object")),
-        classes: Listing::default(),
-        events: Listing::default(),
-        stale: Stale::default(),
+        ..Objects::default()
     }
 }
 

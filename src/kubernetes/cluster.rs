@@ -12,10 +12,8 @@ use crate::model::objects::{Attachment, Claim, Class, Objects, PersistentVolume,
 use crate::model::observed::{Gap, Listing, Why};
 
 use super::kept::{Kept, PodInShort, Said};
+use super::list::ABOUT_CLAIMS;
 use super::watch::{First, Watch};
-
-/// Events are asked for about claims alone: those of pods are many, and their nodes' agents hear them.
-const ABOUT_CLAIMS: &str = "involvedObject.kind=PersistentVolumeClaim";
 
 /// The API server as the collector sees it.
 pub struct Cluster {
@@ -34,6 +32,7 @@ impl Cluster {
         fn all<M: Kept>(client: &Client) -> Watch<M> {
             Watch::begin(client.clone(), None, First::InPages)
         }
+        // Those of pods are many, and their nodes' agents hear them.
         let about = Some(ABOUT_CLAIMS.to_owned());
         Self {
             pods: all(client),
