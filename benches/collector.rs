@@ -22,7 +22,6 @@ use std::time::{Duration, Instant};
 
 use csi_doctor::collector::{Config, serve};
 use csi_doctor::grpc::MESSAGE_LIMIT;
-use csi_doctor::model::names::VolumeHandle;
 use csi_doctor::model::observed::Observed;
 use csi_doctor::model::sample;
 use csi_doctor::model::scan::{Origin, Scan};
@@ -211,8 +210,8 @@ fn scan(node: usize, sequence: u64) -> Scan {
     let one = facts.volumes.items.remove(0);
     let volumes = (0..VOLUMES).map(|index| {
         let mut volume = one.clone();
-        volume.spec_name = format!("pvc-{node}-{index}");
-        volume.handle = Observed::Known(VolumeHandle(format!("vol-{node}-{index}")));
+        volume.spec_name = format!("pvc-{node}-{index}").into();
+        volume.handle = Observed::Known(format!("vol-{node}-{index}").into());
         if let Some(claim) = &mut volume.claim {
             claim.claim.name = format!("data-{node}-{index}");
             claim.claim.uid = format!("uid-{node}-{index}").as_str().into();

@@ -329,18 +329,26 @@ impl Scanner {
     }
 
     async fn ask_drivers(&self, facts: &NodeFacts) -> Told {
-        let asked = facts.volumes.items.iter().filter_map(|volume| {
-            let handle = volume.handle.known()?.clone();
-            let key = (volume.driver.clone(), handle);
-            Some(async move {
-                let (stats, health) = self.told(facts, volume, &key.1).await;
-                (key, stats, health)
-            })
-        });
         let mut told = Told::default();
-        for (key, stats, health) in join_all(asked).await {
-            told.stats.insert(key.clone(), stats);
-            told.health.insert(key, health);
+        let mut asked = Vec::new();
+        for volume in &facts.volumes.items {
+            let Some(handle) = volume.handle.known() else {
+                continue;
+            };
+            let key = (volume.driver.clone(), handle.clone());
+            let answer = async move {
+                let (stats, health) = self.told(facts, volume, handle).await;
+                (key, stats, health)
+            };
+            let mut drivers = facts.drivers.items.iter();
+            // Where nobody answers there is nothing to wait for.
+            match drivers.find(|driver| driver.name == volume.driver) {
+                Some(driver) if driver.plugin.known().is_some() => asked.push(answer),
+                _ => told.put(answer.await),
+            }
+        }
+        for answer in join_all(asked).await {
+            told.put(answer);
         }
         told
     }
@@ -396,6 +404,20 @@ impl Scanner {
 struct Told {
     stats: BTreeMap<(DriverName, VolumeHandle), Observed<DriverStats>>,
     health: BTreeMap<(DriverName, VolumeHandle), Observed<Vec<HealthEntry>>>,
+}
+
+impl Told {
+    fn put(
+        &mut self,
+        (key, stats, health): (
+            (DriverName, VolumeHandle),
+            Observed<DriverStats>,
+            Observed<Vec<HealthEntry>>,
+        ),
+    ) {
+        self.stats.insert(key.clone(), stats);
+        self.health.insert(key, health);
+    }
 }
 
 /// The mounts of a volume in pods that may be touched: a look must not be why an unmount finds it busy.

@@ -101,7 +101,7 @@ impl Accept {
             }
         }
         for heard in kept.heard {
-            let node = NodeName(heard.node.clone());
+            let node = NodeName::from(heard.node.as_str());
             sources.entry(node).or_default().was_heard(heard);
         }
         let mut known = Known {
@@ -113,7 +113,7 @@ impl Accept {
             if name == CLUSTER {
                 known.cluster.remember(findings);
             } else {
-                let source = known.sources.entry(NodeName(name)).or_default();
+                let source = known.sources.entry(NodeName::from(name)).or_default();
                 source.remember(findings);
             }
         }
@@ -202,7 +202,7 @@ impl Accept {
 
     fn submit(&self, batch: Batch) -> Step {
         Step {
-            source: NodeName(batch.source.clone()),
+            source: NodeName(batch.source.clone().into()),
             changes: batch.changes.clone(),
             pending: self.store.submit(batch),
         }

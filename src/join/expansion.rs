@@ -60,7 +60,7 @@ pub(super) fn put_events(objects: &Objects, volume: &mut Volume) {
     };
     // A pod may have other volumes; its events name the PersistentVolume.
     let of_this_volume = |event: &&Event| {
-        matches!(event.about, Object::Claim(_)) || event.message.contains(&volume.spec_name)
+        matches!(event.about, Object::Claim(_)) || event.message.contains(volume.spec_name.as_str())
     };
     let mut events: Vec<Event> = objects
         .events
@@ -116,7 +116,7 @@ fn volume(objects: &Objects, claim: &Claim, persistent: &PersistentVolume) -> Op
     sizes.filesystem = Observed::Unknown(no_node());
     sizes.driver = Observed::Unknown(no_node());
     let mut volume = Volume {
-        spec_name: persistent.name.to_string(),
+        spec_name: persistent.name.0.clone().into(),
         driver: csi.driver.clone(),
         handle: Observed::Known(csi.handle.clone()),
         claim: Some(claim.clone()),

@@ -77,7 +77,7 @@ pub(super) fn path(mut bytes: Vec<u8>) -> HostPath {
             bytes[index] = b'?';
         }
     }
-    HostPath(PathBuf::from(OsString::from_vec(bytes)))
+    PathBuf::from(OsString::from_vec(bytes)).into()
 }
 
 /// The bytes of a path.
@@ -139,7 +139,7 @@ impl From<&Gap> for v1::Gap {
     fn from(gap: &Gap) -> Self {
         Self {
             why: gap.why.as_str().to_owned(),
-            what: gap.what.clone(),
+            what: gap.what.to_string(),
             since_ns: gap.since.map_or(0, nanoseconds),
         }
     }
@@ -154,7 +154,7 @@ impl From<v1::Gap> for Gap {
         };
         Self {
             why: known.unwrap_or(Why::Malformed),
-            what,
+            what: what.into(),
             since: (gap.since_ns != 0).then(|| timestamp(gap.since_ns)),
         }
     }
