@@ -53,8 +53,8 @@ pub fn find_elsewhere(
                 *place = Some(Elsewhere {
                     process,
                     name: String::from_utf8_lossy(name.trim_ascii_end()).into_owned(),
-                    fs_type: mount.fs_type,
-                    source: mount.source,
+                    fs_type: mount.fs_type.to_string(),
+                    source: mount.source.to_string(),
                 });
             }
         }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::model::mount::DeviceNumber;
-use crate::model::names::HostPath;
+use crate::model::names::{HostPath, Text};
 use crate::model::observed::{Gap, Observed, Why};
 use crate::model::seen::Filesystem;
 
@@ -49,7 +49,7 @@ pub struct Place {
     /// The superblock's number.
     pub device: DeviceNumber,
     /// The superblock's type.
-    pub fs_type: String,
+    pub fs_type: Text,
 }
 
 /// Asks filesystems; lives as long as the program, since it remembers who hangs.

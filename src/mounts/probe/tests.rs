@@ -130,7 +130,7 @@ fn place(minor: u32, path: &str) -> Place {
     Place {
         target: format!("/{minor}{path}").into(),
         device: DeviceNumber { major: 0, minor },
-        fs_type: if minor == 9 { "xfs" } else { "ext4" }.to_owned(),
+        fs_type: if minor == 9 { "xfs" } else { "ext4" }.into(),
     }
 }
 
@@ -309,7 +309,7 @@ fn a_suspect_is_spared_once_and_then_known() {
         let answers = fixture.prober.look(now, places, &suspects);
         let words = answers.into_values().map(|answer| match answer {
             Observed::Known(_) => "answers".to_owned(),
-            Observed::Unknown(gap) => gap.what,
+            Observed::Unknown(gap) => gap.what.to_string(),
         });
         words.collect::<Vec<_>>().join("\n")
     };
