@@ -109,7 +109,7 @@ fn cost(runtime: &tokio::runtime::Runtime) -> bool {
             std::thread::sleep(PAUSE);
             figures[2].push(measured(&mut scan));
         }
-        let [floor, full, quiet] = figures.map(median);
+        let [floor, full, quiet] = figures.map(|all| median(&all));
         let (ratio, share) = (full / floor, quiet / full);
         println!(
             "{volumes:>7}  {floor:>8.2}  {full:>9.2}  {ratio:>5.2}  {quiet:>11.2}  {share:>10.2}"
@@ -119,7 +119,7 @@ fn cost(runtime: &tokio::runtime::Runtime) -> bool {
     }
     let (floor, full) = (growth[2].0 / growth[1].0, growth[2].1 / growth[1].1);
     println!("\ngrowth from 1000 to 5000 volumes: floor ×{floor:.2}, full scan ×{full:.2}");
-    failed | (full > floor * 1.1)
+    failed || full > floor * 1.1
 }
 
 /// A node with so many pods, each with a volume.
@@ -238,7 +238,7 @@ fn measured(run: impl FnOnce()) -> f64 {
 }
 
 /// The median of all but the first, which finds nothing made.
-fn median(all: Vec<f64>) -> f64 {
+fn median(all: &[f64]) -> f64 {
     let mut rest = all[1..].to_vec();
     rest.sort_by(f64::total_cmp);
     rest[rest.len() / 2]

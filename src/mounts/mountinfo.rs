@@ -203,9 +203,9 @@ mod tests {
                 mount.root.0,
                 mount.target.0,
                 mount.options,
-                mount.source,
+                mount.source.as_str(),
                 mount.fs_type,
-                mount.super_options
+                mount.super_options.as_str()
             )
             .unwrap();
         }

@@ -16,27 +16,26 @@ use crate::wire::value::{
     split, split_option, text, timestamp, unsaid, word,
 };
 
-impl From<&NodeFacts> for v1::NodeFacts {
-    fn from(facts: &NodeFacts) -> Self {
-        Self {
-            node: facts.node.to_string(),
-            observed_at_ns: nanoseconds(facts.observed_at),
-            thresholds: Some(v1::Thresholds {
-                nearly_full_percent: u32::from(facts.thresholds.nearly_full_percent),
-            }),
-            volumes: facts.volumes.items.iter().map(Into::into).collect(),
-            volume_gaps: facts.volumes.gaps.iter().map(Into::into).collect(),
-            drivers: facts.drivers.items.iter().map(Into::into).collect(),
-            driver_gaps: facts.drivers.gaps.iter().map(Into::into).collect(),
-            gaps: facts.gaps.iter().map(Into::into).collect(),
-            leftovers: facts.leftovers.items.iter().map(Into::into).collect(),
-            leftover_gaps: facts.leftovers.gaps.iter().map(Into::into).collect(),
-            uncovered: facts.uncovered.items.iter().map(Into::into).collect(),
-            uncovered_gaps: facts.uncovered.gaps.iter().map(Into::into).collect(),
-            waiting: facts.waiting.items.iter().map(Into::into).collect(),
-            waiting_gaps: facts.waiting.gaps.iter().map(Into::into).collect(),
-            kubelet: Some((&facts.kubelet).into()),
-        }
+/// All but the volumes, of which there may be thousands.
+pub(super) fn without_volumes(facts: &NodeFacts) -> v1::NodeFacts {
+    v1::NodeFacts {
+        node: facts.node.to_string(),
+        observed_at_ns: nanoseconds(facts.observed_at),
+        thresholds: Some(v1::Thresholds {
+            nearly_full_percent: u32::from(facts.thresholds.nearly_full_percent),
+        }),
+        volumes: Vec::new(),
+        volume_gaps: facts.volumes.gaps.iter().map(Into::into).collect(),
+        drivers: facts.drivers.items.iter().map(Into::into).collect(),
+        driver_gaps: facts.drivers.gaps.iter().map(Into::into).collect(),
+        gaps: facts.gaps.iter().map(Into::into).collect(),
+        leftovers: facts.leftovers.items.iter().map(Into::into).collect(),
+        leftover_gaps: facts.leftovers.gaps.iter().map(Into::into).collect(),
+        uncovered: facts.uncovered.items.iter().map(Into::into).collect(),
+        uncovered_gaps: facts.uncovered.gaps.iter().map(Into::into).collect(),
+        waiting: facts.waiting.items.iter().map(Into::into).collect(),
+        waiting_gaps: facts.waiting.gaps.iter().map(Into::into).collect(),
+        kubelet: Some((&facts.kubelet).into()),
     }
 }
 

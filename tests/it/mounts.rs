@@ -48,7 +48,9 @@ fn a_table_with_a_broken_and_a_non_utf8_line() {
         [
             Gap {
                 why: Malformed,
-                what: "read line 2 of the mount table: the mount ID is no number: this line is broken",
+                what: Text(
+                    "read line 2 of the mount table: the mount ID is no number: this line is broken",
+                ),
                 since: None,
             },
         ]
