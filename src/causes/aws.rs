@@ -30,7 +30,8 @@ pub(super) const TABLE: &[Matcher] = &[
         &[Is::NodeUnknownToDriver, Is::OperationInProgress],
     ),
     says_any(&["snapshotcreationpervolumerateexceeded"]).states(Is::ModifyCooldown),
-    says_any(&["optinrequired", "pendingverification"]).states(Is::BackendQuotaExceeded),
+    says_any(&["optinrequired", "pendingverification"])
+        .likely(Is::BackendQuotaExceeded, &[Is::BackendPermissionDenied]),
     // AWS: the identity itself.
     says_any(&[
         "webidentityerr",
@@ -156,7 +157,7 @@ pub(super) const TABLE: &[Matcher] = &[
         "is currently attached",
     ])
     .at(&[Phase::Delete])
-    .states(Is::DeleteBlockedInUse),
+    .likely(Is::DeleteBlockedInUse, &[Is::OperationInProgress]),
     says_any(&[
         "169.254.169.254",
         "instance metadata",

@@ -74,7 +74,8 @@ pub(super) const TABLE: &[Matcher] = &[
         "instance does not support",
         "vm size does not support",
         "is not supported for the vm size",
-        "invaliddatadiskcategory.notsupported",
+        "invaliddatadiskcategory",
+        "is not support specific disk type",
         "invalidinstancetype",
     ])
     .states(Is::TopologyMismatch),
@@ -103,7 +104,10 @@ pub(super) const TABLE: &[Matcher] = &[
         "key based authentication is not permitted",
         "keybasedauthenticationnotpermitted",
     ])
-    .states(Is::ExportAccessDenied),
+    .likely(
+        Is::ExportAccessDenied,
+        &[Is::BackendPermissionDenied, Is::DataPathAuthFailed],
+    ),
     says_any(&[
         "server failed to authenticate the request",
         "authenticationfailed",
@@ -207,7 +211,7 @@ pub(super) const TABLE: &[Matcher] = &[
         "does not have secrets get permission",
         "does not have permission to",
     ])
-    .states(Is::BackendPermissionDenied),
+    .likely(Is::BackendPermissionDenied, &[Is::BackendAuthFailed]),
     // Azure says itself whether a call may succeed when tried again.
     says_any(&["retriable: true"]).general().likely(
         Is::TransientRetry,

@@ -48,7 +48,7 @@ pub(super) const TABLE: &[Matcher] = &[
         Phase::Publish,
         Phase::Expand,
     ])
-    .states(Is::DeviceBusy),
+    .likely(Is::DeviceBusy, &[Is::UnmountBusy]),
     // The same where something is taken away.
     says_any(&[
         "logical volume in use",
@@ -126,11 +126,11 @@ pub(super) const TABLE: &[Matcher] = &[
         "no such file or directory",
         "no such device",
     ])
-    .states(Is::DeviceNotFound),
+    .likely(Is::DeviceNotFound, &[Is::StorageBackendDegraded]),
     says_any(&["mkfs.", "mke2fs", "wipefs", "blkid", "sgdisk"])
         .with(&["resource busy"])
         .at(&[Phase::Stage, Phase::Publish])
-        .states(Is::DeviceBusy),
+        .likely(Is::DeviceBusy, &[Is::FilesystemMismatch]),
     // libblkid found signatures of more than one filesystem.
     says(&["more filesystems detected on"]).states(Is::FilesystemMismatch),
     // util-linux `sys-utils/mount.c`, EUCLEAN; XFS `fs/xfs/xfs_log_recover.c` in the kernel log.

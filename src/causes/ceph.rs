@@ -58,7 +58,7 @@ pub(super) const TABLE: &[Matcher] = &[
     .states(Is::DriverMisconfigured),
     says_any(&["error opening image"])
         .with(&["input/output error", "(5)", "(110)", "connection timed out"])
-        .states(Is::StorageBackendDegraded),
+        .likely(Is::StorageBackendDegraded, &[Is::DataPathUnreachable]),
     // Ceph `mon/MonClient.cc`: monitor and client share no way to prove the key.
     says(&["handle_auth_bad_method"])
         .at(&[Phase::Stage, Phase::Publish])
@@ -275,4 +275,23 @@ pub(super) const TABLE: &[Matcher] = &[
     says(&["rbd ", "is still being used"])
         .at(&[Phase::Delete])
         .states(Is::DeleteBlockedInUse),
+    // The exit status of rbd(8) is the error number, whether or not what it printed is there.
+    says_any(&["exit status 108)"])
+        .with(&["running rbd", "rbd: map failed"])
+        .likely(Is::ClientBlocklisted, &[Is::KernelSupportMissing]),
+    says_any(&["exit status 110)"])
+        .with(&["running rbd args", "running mount args: [-t ceph"])
+        .general()
+        .likely(Is::DataPathUnreachable, &[Is::KernelSupportMissing]),
+    // The Python bindings of librados name the number before the words.
+    says(&["[errno 22] error connecting to the cluster"]).likely(
+        Is::DriverSecretInvalid,
+        &[Is::BackendAuthFailed, Is::DriverMisconfigured],
+    ),
+    says_any(&[
+        "[errno 13] error connecting to the cluster",
+        "[errno 1] error connecting to the cluster",
+        "[errno 13] rados permission denied",
+    ])
+    .likely(Is::BackendAuthFailed, &[Is::BackendPermissionDenied]),
 ];

@@ -20,7 +20,7 @@ pub(super) const TABLE: &[Matcher] = &[
         "cannot be found by serial",
         "after attaching to disk, but got",
     ])
-    .states(Is::DeviceNotFound),
+    .likely(Is::DeviceNotFound, &[Is::ComponentStateStale]),
     says_any(&[
         "exceed the limit attachments of disk",
         "exceeds the limit of attachments",

@@ -112,4 +112,66 @@ pub(super) const TABLE: &[Matcher] = &[
         Is::CsiDriverNotRegistered,
         &[Is::StorageclassInvalid, Is::CsiDriverUnavailable],
     ),
+    // `pv_controller.go`: what a volume that a claim names lacks; the second until Kubernetes 1.9.
+    says(&[
+        "cannot bind persistentvolume '",
+        "to requested persistentvolumeclaim",
+        "due to incompatible",
+    ])
+    .states(Is::NoMatchingPv),
+    says(&["volume's size is smaller than requested or volume's class does not match"])
+        .states(Is::NoMatchingPv),
+    // client-go `reflector.go`: the list that a component lives by is refused to it.
+    says_any(&["failed to list *", "failed to watch *"])
+        .with(&[" is forbidden"])
+        .states(Is::K8sRbacDenied),
+    // `pkg/apis/core/validation`: a claim's specification is not to be edited but for its size.
+    says_any(&[
+        "is immutable after creation",
+        "field is immutable",
+        "updates to persistentvolume spec",
+    ])
+    .with(&["persistentvolumeclaim", "spec"])
+    .at(&[Phase::Expand])
+    .likely(Is::ExpandUnsupported, &[Is::InvalidSizeRequest]),
+    // `kubelet_volumes.go` before Kubernetes 1.8.
+    says(&["failed to remove orphaned pod"]).likely(
+        Is::OrphanedPodDirs,
+        &[Is::UnmountBusy, Is::KubeletDirMismatch],
+    ),
+    // `pkg/volume/azure_file`, `pkg/volume/util`: the Secret that an in-tree volume names.
+    says_any(&["couldn't get secret ", "cannot get secret "])
+        .at(&[Phase::Publish])
+        .general()
+        .likely(
+            Is::ReferencedObjectMissing,
+            &[Is::ApiUnreachable, Is::K8sRbacDenied],
+        ),
+    says(&["failed to create subpath directory for volumemount"])
+        .likely(Is::PathInvalid, &[Is::ExportAccessDenied, Is::StaleMount]),
+    // The expand controller, of a plugin that is neither CSI's nor in the tree.
+    says(&["didn't find a plugin capable of expanding the volume"])
+        .but_not(&["external controller"])
+        .likely(Is::ExpandUnsupported, &[Is::WaitingForController]),
+    // API server: a driver writes an object of its own kind that lacks what the CRD asks for.
+    says(&["' is invalid: ", "spec.", "unsupported value: ''"])
+        .at(&[Phase::Provision, Phase::Restore])
+        .likely(Is::DriverDefect, &[Is::StorageclassInvalid]),
+    says_any(&[
+        "failed to pick zone",
+        "no topology key matched",
+        "topology requirement",
+    ])
+    .with(&[
+        "zone",
+        "topology",
+        "not satisf",
+        "cannot be met",
+        "no matching",
+    ])
+    .at(&[Phase::Provision])
+    .likely(
+        Is::TopologyMismatch,
+        &[Is::DriverMisconfigured, Is::BackendCapacityExhausted],
+    ),
 ];

@@ -22,7 +22,7 @@ pub(super) const TABLE: &[Matcher] = &[
         "metadata i/o error",
     ])
     .at(&[Phase::Runtime])
-    .states(Is::IoErrorReadonly),
+    .likely(Is::IoErrorReadonly, &[Is::FilesystemCorruption]),
     says(&["is not a mounted xfs filesystem"]).likely(
         Is::FilesystemMismatch,
         &[Is::KubeletDirMismatch, Is::ComponentStateStale],
@@ -48,7 +48,7 @@ pub(super) const TABLE: &[Matcher] = &[
         "use xfs_repair",
         "unmount and run xfs_repair",
     ])
-    .states(Is::FilesystemCorruption),
+    .likely(Is::FilesystemCorruption, &[Is::IoErrorReadonly]),
     // e2fsck exit messages; XFS `xfs_error.c`; btrfs: damage named as such.
     says_any(&[
         "filesystem still has errors",
@@ -69,7 +69,7 @@ pub(super) const TABLE: &[Matcher] = &[
         "file system is corrupt",
         "filesystem corrupt",
     ])
-    .states(Is::FilesystemCorruption),
+    .likely(Is::FilesystemCorruption, &[Is::IoErrorReadonly]),
     // EUCLEAN, which ext4, xfs and btrfs return for damage found while reading.
     says(&["structure needs cleaning"]).states(Is::FilesystemCorruption),
     // Linux `fs/ext4/super.c`: the journal was given up because writes below it failed.
@@ -83,7 +83,10 @@ pub(super) const TABLE: &[Matcher] = &[
         "failed to convert unwritten extents",
         "delayed block allocation failed",
     ])
-    .states(Is::IoErrorReadonly),
+    .likely(
+        Is::IoErrorReadonly,
+        &[Is::FilesystemCorruption, Is::StorageBackendDegraded],
+    ),
     says_any(&[
         "ext4-fs error (device",
         "btrfs critical (device",
@@ -97,7 +100,7 @@ pub(super) const TABLE: &[Matcher] = &[
         "reading directory",
         "unable to read",
     ])
-    .states(Is::FilesystemCorruption),
+    .likely(Is::FilesystemCorruption, &[Is::IoErrorReadonly]),
     says_any(&[
         "ext4-fs error (device",
         "ext4-fs (",
@@ -124,7 +127,10 @@ pub(super) const TABLE: &[Matcher] = &[
         "did_transport_disrupted",
         "did_transport_failfast",
     ])
-    .states(Is::IoErrorReadonly),
+    .likely(
+        Is::IoErrorReadonly,
+        &[Is::StorageBackendDegraded, Is::DataPathUnreachable],
+    ),
     // Linux `fs/nfs/inode.c`: the server came back with another filesystem under the mount.
     says(&["fileid changed"])
         .near(&["fsid", "expected fileid"])
@@ -170,7 +176,10 @@ pub(super) const TABLE: &[Matcher] = &[
         "appears to contain an existing filesystem",
         "appears to contain a partition table",
     ])
-    .states(Is::FilesystemMismatch),
+    .likely(
+        Is::FilesystemMismatch,
+        &[Is::DriverDefect, Is::FilesystemCorruption],
+    ),
     says(&["failed to mount the volume as", "it already contains"]).states(Is::FilesystemMismatch),
     says(&["failed to mount the volume as", "already contains"]).states(Is::FilesystemMismatch),
     says_any(&[
@@ -224,7 +233,7 @@ pub(super) const TABLE: &[Matcher] = &[
         "kernel does not support online resizing",
         "does not support online resizing",
     ])
-    .states(Is::ExpandNeedsRestart),
+    .likely(Is::ExpandNeedsRestart, &[Is::ExpandUnsupported]),
     // Any filesystem's kernel code and tools.
     says_any(&["corruption", "corrupted", "corrupt "])
         .with(&[
@@ -242,4 +251,6 @@ pub(super) const TABLE: &[Matcher] = &[
             Is::FilesystemCorruption,
             &[Is::IoErrorReadonly, Is::StorageBackendDegraded],
         ),
+    says(&["superblock checksum does not match"])
+        .likely(Is::FilesystemCorruption, &[Is::FilesystemMismatch]),
 ];

@@ -55,8 +55,14 @@ pub(super) const TABLE: &[Matcher] = &[
             "failed to initialize tls tunnel",
             "errored",
         ])
-        .states(Is::MountDaemonFailed),
-    says(&["failed to initialize tls tunnel"]).states(Is::MountDaemonFailed),
+        .likely(
+            Is::MountDaemonFailed,
+            &[Is::DataPathUnreachable, Is::BadMountOption],
+        ),
+    says(&["failed to initialize tls tunnel"]).likely(
+        Is::MountDaemonFailed,
+        &[Is::DataPathUnreachable, Is::DriverMisconfigured],
+    ),
     // FUSE: the serving process.
     says_any(&[
         "fuse pod",
@@ -89,7 +95,10 @@ pub(super) const TABLE: &[Matcher] = &[
         "failed to start",
         "is being deleted",
     ])
-    .states(Is::MountDaemonFailed),
+    .likely(
+        Is::MountDaemonFailed,
+        &[Is::BadMountOption, Is::DataPathAuthFailed],
+    ),
     says_any(&["fusermount: ", "fuse: device not found", "/dev/fuse"])
         .general()
         .likely(

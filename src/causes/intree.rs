@@ -57,7 +57,7 @@ pub(super) const TABLE: &[Matcher] = &[
             "all subvolumes are down",
         ])
         .at(&[Phase::Stage, Phase::Publish])
-        .states(Is::DataPathUnreachable),
+        .likely(Is::DataPathUnreachable, &[Is::StorageBackendDegraded]),
     says_any(&[
         "empty endpoint",
         "endpoint is nil",
@@ -178,7 +178,7 @@ pub(super) const TABLE: &[Matcher] = &[
         "remove the pod directory",
     ])
     .with(&["orphan"])
-    .states(Is::OrphanedPodDirs),
+    .likely(Is::OrphanedPodDirs, &[Is::UnmountBusy]),
     // `pkg/volume/util/nestedpendingoperations`.
     says_any(&[
         "failed to create operation with name",

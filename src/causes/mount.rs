@@ -38,8 +38,10 @@ pub(super) const TABLE: &[Matcher] = &[
     says(&["failed to setup loop device"])
         .likely(Is::KernelSupportMissing, &[Is::PathInvalid, Is::DeviceBusy]),
     // util-linux `fsck.c`: the checker for the filesystem is not there.
-    says(&["error 2 (no such file or directory) while executing fsck."])
-        .states(Is::MountHelperMissing),
+    says(&["error 2 (no such file or directory) while executing fsck."]).likely(
+        Is::MountHelperMissing,
+        &[Is::FilesystemMismatch, Is::FilesystemCorruption],
+    ),
     // Linux `net/sunrpc/clnt.c`, in the kernel log.
     says(&["nfs: server ", "not responding"]).likely(Is::DataPathUnreachable, &[Is::StaleMount]),
     // cifs-utils `mount.cifs.c`, on ENODEV.
@@ -51,7 +53,10 @@ pub(super) const TABLE: &[Matcher] = &[
         "unknown mount option",
         "invalid mount option",
     ])
-    .states(Is::BadMountOption),
+    .likely(
+        Is::BadMountOption,
+        &[Is::MountHelperMissing, Is::KernelSupportMissing],
+    ),
     // mount_lustre.c: ENOENT and EINVAL each end in such a question.
     says_any(&[
         "is the filesystem name correct",
@@ -65,7 +70,8 @@ pub(super) const TABLE: &[Matcher] = &[
     says(&["you might need a /sbin/mount.<type> helper program"]).states(Is::MountHelperMissing),
     says(&["need a /sbin/mount."]).states(Is::MountHelperMissing),
     // The kernel got raw options because no mount.nfs was there to resolve the server.
-    says(&["mount program didn't pass remote address"]).states(Is::MountHelperMissing),
+    says(&["mount program didn't pass remote address"])
+        .likely(Is::MountHelperMissing, &[Is::BadMountOption]),
     // Go `os/exec`: the program is not in the image or on the node.
     says(&["executable file not found in $path"]).states(Is::MountHelperMissing),
     // BusyBox `env` and `sh`: the program is not there.
@@ -98,7 +104,10 @@ pub(super) const TABLE: &[Matcher] = &[
         ": not found",
         "no such file or directory: exec",
     ])
-    .states(Is::MountHelperMissing),
+    .likely(
+        Is::MountHelperMissing,
+        &[Is::BadMountOption, Is::DriverDefect],
+    ),
     says_any(&[
         "unknown filesystem type 'nfs",
         "unknown filesystem type 'cifs",
@@ -314,7 +323,10 @@ pub(super) const TABLE: &[Matcher] = &[
     // umount(8) and umount2(2).
     says_any(&["target is busy", "device is busy", "resource busy"])
         .at(&[Phase::Unpublish, Phase::Unstage])
-        .states(Is::UnmountBusy),
+        .likely(
+            Is::UnmountBusy,
+            &[Is::OrphanedPodDirs, Is::KubeletDirMismatch],
+        ),
     says_any(&[
         "umount: ",
         "unmount failed",
@@ -328,7 +340,7 @@ pub(super) const TABLE: &[Matcher] = &[
         "not responding",
         "in use",
     ])
-    .states(Is::UnmountBusy),
+    .likely(Is::UnmountBusy, &[Is::DataPathUnreachable, Is::DeviceBusy]),
     says_any(&[
         "rbd: unmap failed: (16)",
         "unmap failed",
@@ -336,7 +348,7 @@ pub(super) const TABLE: &[Matcher] = &[
     ])
     .with(&["resource busy"])
     .at(&[Phase::Unpublish, Phase::Unstage, Phase::Detach])
-    .states(Is::UnmountBusy),
+    .likely(Is::UnmountBusy, &[Is::DeviceBusy]),
     // util-linux: `/dev/x is already mounted or /y busy`.
     says(&["already mounted or ", " busy"]).likely(
         Is::DeviceBusy,
@@ -365,9 +377,10 @@ pub(super) const TABLE: &[Matcher] = &[
     // What a shell says of a tool that the image or node lacks.
     says(&[": command not found"])
         .general()
-        .states(Is::MountHelperMissing),
+        .likely(Is::MountHelperMissing, &[Is::DriverDefect]),
     // Go `os/exec` with a whole path: that program is not there.
-    says(&["fork/exec ", "no such file or directory"]).states(Is::MountHelperMissing),
+    says(&["fork/exec ", "no such file or directory"])
+        .likely(Is::MountHelperMissing, &[Is::DriverDefect]),
     // ENODEV: the kernel knows no filesystem of that type.
     says(&["mount: mounting ", "failed: no such device"]).likely(
         Is::KernelSupportMissing,

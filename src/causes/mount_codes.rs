@@ -48,7 +48,7 @@ pub(super) const TABLE: &[Matcher] = &[
     // nfs-utils `error.c`, EBUSY.
     says_any(&["mount.nfs: ", "mount.nfs4: ", "mount: "])
         .near(&["is busy or already mounted"])
-        .states(Is::DeviceBusy),
+        .likely(Is::DeviceBusy, &[Is::ComponentStateStale]),
     // ENODEV: the kernel has no such filesystem.
     says_any(&[
         "mount.nfs: no such device",

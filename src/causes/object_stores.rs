@@ -47,7 +47,10 @@ pub(super) const TABLE: &[Matcher] = &[
         "s3:getobject",
     ])
     .with(&["forbidden", "access denied", "accessdenied", "403"])
-    .states(Is::BackendPermissionDenied),
+    .likely(
+        Is::BackendPermissionDenied,
+        &[Is::DataPathAuthFailed, Is::VolumeNotFoundBackend],
+    ),
     says_any(&[
         "nosuchbucket",
         "bucket does not exist",
@@ -76,7 +79,7 @@ pub(super) const TABLE: &[Matcher] = &[
     ])
     .with(&["argument", "for '--", "for '-"])
     .at(MOUNT)
-    .states(Is::BadMountOption),
+    .likely(Is::BadMountOption, &[Is::DriverDefect]),
     // FUSE programs that read `-o` themselves.
     says_any(&[
         "fuse: unknown option",
@@ -107,7 +110,7 @@ pub(super) const TABLE: &[Matcher] = &[
         "not provided",
     ])
     .but_not(&["invalid access key"])
-    .states(Is::DriverSecretInvalid),
+    .likely(Is::DriverSecretInvalid, &[Is::DriverMisconfigured]),
     // JuiceFS `pkg/meta`: the volume's record in its database.
     says_any(&[
         "database is not formatted",
@@ -139,7 +142,10 @@ pub(super) const TABLE: &[Matcher] = &[
         "missing client token",
     ])
     .at(&[Phase::Publish])
-    .states(Is::BackendAuthFailed),
+    .likely(
+        Is::BackendAuthFailed,
+        &[Is::BackendPermissionDenied, Is::DriverMisconfigured],
+    ),
     says_any(&["error making api request", "vault"])
         .with(&["permission denied"])
         .at(&[Phase::Publish])
@@ -217,4 +223,7 @@ pub(super) const TABLE: &[Matcher] = &[
             Is::DriverMisconfigured,
             &[Is::ReferencedObjectMissing, Is::DriverDefect],
         ),
+    // s3fs `s3fs.cpp`: neither a password file nor a role.
+    says(&["could not determine how to establish security credentials"])
+        .likely(Is::DataPathAuthFailed, &[Is::DriverSecretInvalid]),
 ];

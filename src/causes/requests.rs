@@ -87,6 +87,8 @@ pub(super) const TABLE: &[Matcher] = &[
         "minimum volume size",
         "maximum volume size",
         "must be at least",
+        "must be between",
+        "should be between",
         "smaller than the minimum",
         "less than the minimum",
         "exceeds the maximum",

@@ -95,7 +95,10 @@ pub(super) const TABLE: &[Matcher] = &[
         "topology labels from selected node",
         "does not match",
     ])
-    .states(Is::TopologyMismatch),
+    .likely(
+        Is::ComponentStateStale,
+        &[Is::TopologyMismatch, Is::NodeUnknownToDriver],
+    ),
     says(&["topology", "is not in allowed topologies"]).states(Is::TopologyMismatch),
     says(&["not in allowed topologies"]).states(Is::TopologyMismatch),
     says_any(&[

@@ -167,7 +167,7 @@ pub(super) const TABLE: &[Matcher] = &[
         "volume has children",
     ])
     .at(&[Phase::Delete])
-    .states(Is::DeleteBlockedInUse),
+    .likely(Is::DeleteBlockedInUse, &[Is::UnmountBusy]),
     // Longhorn.
     says_any(&[
         "neither healthy nor degraded",
@@ -205,7 +205,7 @@ pub(super) const TABLE: &[Matcher] = &[
         &[Is::CsiDriverUnavailable, Is::OperationInProgress],
     ),
     says_any(&["volume is faulted", "is faulted", "faulted state"])
-        .states(Is::StorageBackendDegraded),
+        .likely(Is::StorageBackendDegraded, &[Is::DataPathUnreachable]),
     says_any(&[
         "invalid attached node",
         "is already attached to",
@@ -280,7 +280,7 @@ pub(super) const TABLE: &[Matcher] = &[
         "invalidaccesskeyid",
     ])
     .at(&[Phase::Publish, Phase::Stage])
-    .states(Is::DataPathAuthFailed),
+    .likely(Is::DataPathAuthFailed, &[Is::DriverSecretInvalid]),
     // Local volume provisioner (`sig-storage-local-static-provisioner`).
     says_any(&[
         "requires block mode but path was in fs mode",
@@ -296,7 +296,7 @@ pub(super) const TABLE: &[Matcher] = &[
         .at(&[Phase::Unstage, Phase::Unpublish])
         .states(Is::UnmountBusy),
     // drbdsetup(8) error -12 (`SS_DEVICE_IN_USE`).
-    says(&["is held open by"]).states(Is::DeviceBusy),
+    says(&["is held open by"]).likely(Is::DeviceBusy, &[Is::UnmountBusy]),
     // States in which a volume of any system hangs.
     says_any(&[
         "status is error",

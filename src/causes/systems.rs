@@ -21,7 +21,10 @@ pub(super) const TABLE: &[Matcher] = &[
         "no connection to satellite",
         "satellite is offline",
     ])
-    .states(Is::StorageBackendDegraded),
+    .likely(
+        Is::StorageBackendDegraded,
+        &[Is::StaleAttachmentDeadNode, Is::DriverMisconfigured],
+    ),
     // longhorn-manager `manager/volume.go`, Attach: the volume's record names another node.
     says(&["node to be attached ", "is different from previous spec"]).likely(
         Is::VolumeInUseElsewhere,
@@ -58,7 +61,7 @@ pub(super) const TABLE: &[Matcher] = &[
         "no blockdevice found",
         "no matching blockdevice",
     ])
-    .states(Is::BackendCapacityExhausted),
+    .likely(Is::BackendCapacityExhausted, &[Is::DriverMisconfigured]),
     // `TopoLVM` and others that name kinds of disks.
     says_any(&["device class", "deviceclass", "device-class"])
         .near(&["not found", "unknown", "does not exist", "no such"])
@@ -78,7 +81,10 @@ pub(super) const TABLE: &[Matcher] = &[
         "not enough storage pools",
         "could not find enough nodes",
     ])
-    .states(Is::BackendCapacityExhausted),
+    .likely(
+        Is::BackendCapacityExhausted,
+        &[Is::TopologyMismatch, Is::StorageBackendDegraded],
+    ),
     // vsphere-csi-driver `cnsvolumeoperation` and `vanilla/controller.go`.
     says_any(&[
         "no file service enabled vsan datastore",

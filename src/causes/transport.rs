@@ -176,7 +176,10 @@ pub(super) const TABLE: &[Matcher] = &[
         "unable",
     ])
     .but_not(&["no such file or directory", "modprobe", "not installed"])
-    .states(Is::BlockTransportLoginFailed),
+    .likely(
+        Is::BlockTransportLoginFailed,
+        &[Is::DataPathUnreachable, Is::KernelSupportMissing],
+    ),
     says_any(&[
         "no fc initiator",
         "no initiators",
@@ -328,5 +331,24 @@ pub(super) const TABLE: &[Matcher] = &[
     .likely(
         Is::DeviceNotFound,
         &[Is::ComponentStateStale, Is::VolumeNotFoundBackend],
+    ),
+    // Drivers that wait for udev to make the device's path.
+    says_any(&[
+        "timeout waiting for",
+        "timed out waiting for",
+        "hit timeout waiting for",
+    ])
+    .with(&[
+        "/dev/",
+        "device node",
+        "device path",
+        "volume path",
+        "device to",
+    ])
+    .at(&[Phase::Stage, Phase::Attach, Phase::Publish])
+    .general()
+    .likely(
+        Is::DeviceNotFound,
+        &[Is::BlockTransportLoginFailed, Is::StorageBackendDegraded],
     ),
 ];

@@ -123,7 +123,7 @@ pub(super) const TABLE: &[Matcher] = &[
         "pools are offline",
         "pool offline",
     ])
-    .states(Is::StorageBackendDegraded),
+    .likely(Is::StorageBackendDegraded, &[Is::ApiUnreachable]),
     // Dell, HPE, Pure, Huawei: the array's answer about this host.
     says_any(&["host ", "host group", "initiator"])
         .near(&[
@@ -168,4 +168,13 @@ pub(super) const TABLE: &[Matcher] = &[
         "readonlydisabledsubscription",
     ])
     .states(Is::BackendQuotaExceeded),
+    // Trident `core/orchestrator_core.go`: a backend's configuration does not come up.
+    says_any(&[
+        "problem initializing storage driver",
+        "could not configure storage pools",
+    ])
+    .likely(
+        Is::DriverMisconfigured,
+        &[Is::BackendAuthFailed, Is::ApiUnreachable],
+    ),
 ];

@@ -18,7 +18,10 @@ pub(super) const TABLE: &[Matcher] = &[
             "is inaccessible",
         ])
         .at(&[Phase::Attach])
-        .states(Is::TopologyMismatch),
+        .likely(
+            Is::TopologyMismatch,
+            &[Is::StorageBackendDegraded, Is::DriverMisconfigured],
+        ),
     // The vim fault of a volume that a virtual machine has, when it is to be deleted.
     says_any(&["types.resourceinuse", "the resource 'volume' is in use"])
         .at(&[Phase::Delete])
@@ -200,5 +203,12 @@ pub(super) const TABLE: &[Matcher] = &[
     .likely(
         Is::NodeUnknownToDriver,
         &[Is::StaleAttachmentDeadNode, Is::VolumeNotFoundBackend],
+    ),
+    // govmomi `find/error.go`: a name of the configuration fits none, or several.
+    says(&["resolves to multiple instances, please specify"])
+        .likely(Is::DriverMisconfigured, &[Is::StorageclassInvalid]),
+    says_any(&["no datastores found", "no datastore found"]).likely(
+        Is::DriverMisconfigured,
+        &[Is::TopologyMismatch, Is::StorageclassInvalid],
     ),
 ];

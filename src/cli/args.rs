@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::kubernetes::around::Wanted;
 use crate::model::finding::Severity;
 
 /// Says what is wrong with the storage of a Kubernetes cluster, at which stage, on what evidence,
@@ -45,8 +46,9 @@ pub(super) enum Command {
     /// Show one volume in full: sizes, mounts, findings with evidence and what to do; or what was found
     /// about one driver, pod or node.
     Describe(DescribeArgs),
-    /// Follow a claim step by step to its volume, and through an expansion, and say the one thing to do: by the API server with your
-    /// own rights, by a collector (--collector) that nodes tell of bytes too, or by files (--from).
+    /// Follow a claim, a pod or a volume step by step: how it is bound, mounted and expanded, and the one
+    /// thing to do. By the API server with your own rights or by files (--from); with a collector
+    /// (--collector) also what nodes see.
     Diagnose(DiagnoseArgs),
     /// List every class, volume and claim, how full they are, and what they sum up to: by the API server
     /// with your own rights or by files (--from); with a collector (--collector) also what nodes know.
@@ -104,10 +106,10 @@ pub(super) struct DescribeArgs {
 /// `diagnose`.
 #[derive(Debug, Args)]
 pub(super) struct DiagnoseArgs {
-    /// What to follow: `pvc NAME` or `pvc/NAME`; kubectl's other words for a claim will do.
-    #[arg(value_name = "pvc")]
+    /// What to follow: `pvc NAME` or `pvc/NAME`, and so `pod` and `pv`; kubectl's other words for them will do.
+    #[arg(value_name = "pvc|pod|pv")]
     pub(super) what: String,
-    /// The name of the claim.
+    /// Its name.
     pub(super) name: Option<String>,
     /// Whom to ask for objects.
     #[command(flatten)]
@@ -121,27 +123,28 @@ pub(super) struct DiagnoseArgs {
 }
 
 impl DiagnoseArgs {
-    /// The name of the claim to follow, however it was written.
-    pub(super) fn claim(&self) -> anyhow::Result<&str> {
-        const KINDS: [&str; 4] = [
-            "pvc",
-            "claim",
-            "persistentvolumeclaim",
-            "persistentvolumeclaims",
-        ];
+    /// What to follow, however it was written.
+    pub(super) fn wanted(&self) -> anyhow::Result<Wanted<'_>> {
         let (kind, name) = match (self.what.split_once('/'), &self.name) {
             (Some((kind, name)), None) => (kind, name),
             (None, Some(name)) => (self.what.as_str(), name.as_str()),
-            (None, None) => bail!("which claim? diagnose {} NAME", self.what),
+            (None, None) => bail!("which one? diagnose {} NAME", self.what),
             (Some(_), Some(name)) => bail!("{} has a name already; what is {name}?", self.what),
         };
-        if !KINDS.contains(&kind) {
-            bail!("{kind} cannot be followed; pvc can");
-        }
+        let wanted = match kind.to_ascii_lowercase().as_str() {
+            "pvc" | "pvcs" | "claim" | "persistentvolumeclaim" | "persistentvolumeclaims" => {
+                Wanted::Claim(name)
+            }
+            "pod" | "pods" | "po" => Wanted::Pod(name),
+            "pv" | "pvs" | "volume" | "persistentvolume" | "persistentvolumes" => {
+                Wanted::Volume(name)
+            }
+            _ => bail!("{kind} cannot be followed; pvc, pod and pv can"),
+        };
         if let Some((namespace, name)) = name.split_once('/') {
             bail!("a name has no slash; the namespace is a flag: -n {namespace} {name}");
         }
-        Ok(name)
+        Ok(wanted)
     }
 }
 

@@ -13,8 +13,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 
 use crate::cli::args::{
-    Cli, Command, Describable, DescribeArgs, DiagnoseArgs, FailOn, GetArgs, Kind, ObjectsArgs,
-    Output, OutputArgs, ScopeArgs,
+    Cli, Command, Describable, DescribeArgs, FailOn, GetArgs, Kind, Output, OutputArgs, ScopeArgs,
 };
 use crate::grpc::client::{Collector, FindingFilter, Listed, Reader, VolumeFilter};
 use crate::model::finding::Finding;
@@ -55,16 +54,6 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     };
     let outcome = match &cli.command {
         Command::Explain(args) => explain::explain(args),
-        Command::Diagnose(
-            args @ DiagnoseArgs {
-                objects:
-                    ObjectsArgs {
-                        from: Some(directory),
-                        ..
-                    },
-                ..
-            },
-        ) => diagnose::from_directory(directory, args, cli.fail_on),
         _ => program::block_on(ask(&cli)),
     };
     let outcome = outcome.and_then(|answer| {
@@ -78,11 +67,8 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 async fn ask(cli: &Cli) -> anyhow::Result<Answer> {
-    if let Command::Diagnose(args) = &cli.command
-        && cli.collector.is_none()
-        && diagnose::has_server(args)
-    {
-        return diagnose::from_server(args, cli.fail_on).await;
+    if let Command::Diagnose(args) = &cli.command {
+        return diagnose::diagnose(args, cli.collector.as_deref(), cli.fail_on).await;
     }
     if let Command::Report(args) = &cli.command {
         return report::report(args, cli.collector.as_deref()).await;
@@ -93,7 +79,9 @@ async fn ask(cli: &Cli) -> anyhow::Result<Answer> {
         Command::Status(output) => status(reader, output, cli.fail_on).await,
         Command::Get(args) => get(reader, args, cli.fail_on).await,
         Command::Describe(args) => describe(reader, args, cli.fail_on).await,
-        Command::Diagnose(args) => diagnose::from_collector(reader, args, cli.fail_on).await,
+        Command::Diagnose(args) => {
+            diagnose::diagnose(args, cli.collector.as_deref(), cli.fail_on).await
+        }
         Command::Report(args) => report::report(args, cli.collector.as_deref()).await,
         Command::Explain(args) => explain::explain(args),
     }

@@ -318,7 +318,7 @@ impl Accept {
         let mut steps = Vec::new();
         known.sources.retain(|node, source| {
             let fell_silent = source.falls_silent(moment.clock, settings.silent_after);
-            let gone = source.unheard_for(moment.clock) > settings.forget_after;
+            let gone = source.is_gone(moment.clock, settings.forget_after);
             if !fell_silent && !gone && !source.lost {
                 return true;
             }
@@ -375,6 +375,9 @@ impl Accept {
             observed_at: None,
         };
         let mut known = self.known();
+        for (name, source) in &mut known.sources {
+            source.look_up(name, &facts.standing);
+        }
         if *known.view != view {
             known.view = Arc::new(view);
             self.changed.notify_one();

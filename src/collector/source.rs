@@ -13,7 +13,7 @@ use crate::model::brief::Brief;
 use crate::model::facts::HeardNode;
 use crate::model::finding::Finding;
 use crate::model::names::NodeName;
-use crate::model::observed::{Gap, Why};
+use crate::model::observed::{Gap, Observed, Why};
 use crate::model::scan::{Origin, Scan};
 use crate::model::view::NodeView;
 use crate::store::{Heard, KeptScan};
@@ -74,6 +74,8 @@ pub(super) struct Source {
     heard_at: Instant,
     interval: Duration,
     silent: bool,
+    /// The API server has nodes, and not this one.
+    removed: bool,
     /// When an earlier life spoke last after a later one had.
     contested: Option<Instant>,
     /// When a scan was last given to the store.
@@ -102,6 +104,7 @@ impl Default for Source {
             heard_at: Instant::now(),
             interval: DEFAULT_INTERVAL,
             silent: false,
+            removed: false,
             contested: None,
             kept: None,
             allowance: f64::INFINITY,
@@ -223,6 +226,17 @@ impl Source {
     /// Since it was heard, or since this collector began.
     pub(super) fn unheard_for(&self, clock: Instant) -> Duration {
         clock.saturating_duration_since(self.heard_at)
+    }
+
+    /// Learns whether the API server still has the node; without its word it is taken to be there.
+    pub(super) fn look_up(&mut self, name: &NodeName, standing: &Observed<BTreeSet<NodeName>>) {
+        let standing = standing.known();
+        self.removed = standing.is_some_and(|standing| !standing.contains(name));
+    }
+
+    /// Whether it is to be forgotten: silent for so long, or silent and taken out of the cluster.
+    pub(super) fn is_gone(&self, clock: Instant, after: Duration) -> bool {
+        self.unheard_for(clock) > after || self.silent && self.removed
     }
 
     pub(super) fn is_silent(&self) -> bool {

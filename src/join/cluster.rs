@@ -66,9 +66,22 @@ pub fn cluster(
             Some(gap) => Observed::Unknown(gap),
             None => Observed::Known(on_nodes),
         },
+        standing: standing(objects.nodes),
         nodes: Listing::default(),
         binding,
     }
+}
+
+/// The nodes, where all of them are known.
+fn standing(nodes: Listing<NodeName>) -> Observed<BTreeSet<NodeName>> {
+    if let Some(gap) = nodes.gaps.into_iter().next() {
+        return Observed::Unknown(gap);
+    }
+    if nodes.items.is_empty() {
+        let what = "the names of the nodes: there is no Node object";
+        return Observed::Unknown(Gap::new(Why::NotFound, what));
+    }
+    Observed::Known(nodes.items.into_iter().collect())
 }
 
 /// Whether a volume is this claim's; nothing where it says no claim's name.

@@ -12,6 +12,7 @@ mod containers;
 mod declared;
 mod drivers;
 mod expansion;
+mod from_nodes;
 mod index;
 mod leftovers;
 mod paths;
@@ -22,6 +23,7 @@ mod volumes;
 
 pub use answers::answer;
 pub use cluster::cluster;
+pub use from_nodes::from_nodes;
 pub use paths::{asked_at, touched_at};
 pub use report::report;
 

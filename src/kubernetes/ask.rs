@@ -18,7 +18,12 @@ pub(super) async fn page<M: Kept>(
     namespace: &str,
     params: &ListParams,
 ) -> Result<Page<M>, kube::Error> {
-    let request = Request::new(M::path(namespace)).list(params);
+    let request = Request::new(M::path(namespace));
+    let request = if M::METADATA_ONLY {
+        request.list_metadata(params)
+    } else {
+        request.list(params)
+    };
     client
         .request(request.map_err(kube::Error::BuildRequest)?)
         .await

@@ -5,8 +5,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use kube::Client;
+use kube::Config;
 use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
-use kube::{Client, Config};
 
 /// An address that drops packets is noticed after so long.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -7,6 +7,7 @@
 use jiff::Timestamp;
 use kube::Client;
 
+use crate::model::names::NodeName;
 use crate::model::objects::{Attachment, Claim, Class, Objects, PersistentVolume, Stale};
 use crate::model::observed::{Gap, Listing, Why};
 
@@ -23,6 +24,7 @@ pub struct Cluster {
     volumes: Watch<PersistentVolume>,
     attachments: Watch<Attachment>,
     classes: Watch<Class>,
+    nodes: Watch<NodeName>,
     events: Watch<Said>,
 }
 
@@ -39,13 +41,15 @@ impl Cluster {
             volumes: all(client),
             attachments: all(client),
             classes: all(client),
+            nodes: all(client),
             events: Watch::begin(client.clone(), about, First::InPages),
         }
     }
 
     /// Another number whenever objects may be other ones than before; time alone makes them stale.
     pub fn revision(&self) -> u64 {
-        // Each only grows, and so does their sum.
+        // Each only grows, and so does their sum. Nodes are written all the time, and are asked about
+        // only while one is silent.
         [
             self.pods.index().revision(),
             self.claims.index().revision(),
@@ -66,6 +70,7 @@ impl Cluster {
             self.volumes.is_tried(),
             self.attachments.is_tried(),
             self.classes.is_tried(),
+            self.nodes.is_tried(),
             self.events.is_tried(),
         ]
         .iter()
@@ -95,6 +100,7 @@ impl Cluster {
             volumes: volumes.listing(now),
             attachments: attachments.listing(now),
             csi_nodes: Listing::unknown(Gap::new(Why::NotAsked, what)),
+            nodes: self.nodes.index().listing(now),
             classes: self.classes.index().listing(now),
             events: each(self.events.index().listing(now), |said| said.0),
             stale,

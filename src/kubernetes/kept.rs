@@ -8,10 +8,12 @@ use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::storage::v1 as storage;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
 use kube::Resource;
+use kube::core::PartialObjectMeta;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::model::names::NodeName;
 use crate::model::objects::{Attachment, Claim, Class, CsiNode, Event, PersistentVolume, Pod};
 
 use super::convert;
@@ -26,6 +28,9 @@ pub(super) trait Kept: Clone + Send + Sync + 'static {
 
     /// The field that Kubernetes' published types do not have yet, as a JSON pointer; none by default.
     const BEYOND: &str = "";
+
+    /// Whether its metadata are all that is asked for.
+    const METADATA_ONLY: bool = false;
 
     /// Takes in what stood in that field.
     fn put_beyond(&mut self, _: &Value) {}
@@ -83,8 +88,28 @@ impl Kept for Pod {
         convert::pod_health(self, beyond);
     }
 
+    /// Without what changes while it starts: whoever watches asks for its claims anew at each change.
     fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
-        convert::pod(foreign)
+        let pod = convert::pod(foreign)?;
+        Ok(Self { terms: None, ..pod })
+    }
+}
+
+/// A pod with all that it says of its start: for who reads it once.
+#[derive(Debug, Clone)]
+pub(super) struct PodInFull(pub(super) Pod);
+
+impl Kept for PodInFull {
+    type Foreign = core::Pod;
+
+    const BEYOND: &str = Pod::BEYOND;
+
+    fn put_beyond(&mut self, beyond: &Value) {
+        convert::pod_health(&mut self.0, beyond);
+    }
+
+    fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
+        convert::pod(foreign).map(Self)
     }
 }
 
@@ -98,6 +123,7 @@ impl Kept for PodInShort {
 
     fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
         let mut pod = convert::pod(foreign)?;
+        pod.terms = None;
         for volume in &mut pod.volumes {
             volume.places = Vec::new();
         }
@@ -163,6 +189,17 @@ impl Kept for CsiNode {
 
     fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
         convert::csi_node(foreign)
+    }
+}
+
+/// Of a node no more is wanted than that it is there; its kubelet writes its status every few minutes.
+impl Kept for NodeName {
+    type Foreign = PartialObjectMeta<core::Node>;
+
+    const METADATA_ONLY: bool = true;
+
+    fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
+        convert::node(&foreign)
     }
 }
 

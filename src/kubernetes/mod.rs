@@ -3,6 +3,7 @@
 //! It gives whatever objects it is given, for all nodes or for one; which of them matter where is
 //! decided when they are joined. It knows neither mounts nor plugins.
 
+pub mod around;
 mod ask;
 mod cache;
 pub mod client;
@@ -13,6 +14,7 @@ mod failure;
 mod index;
 mod kept;
 pub mod list;
+pub mod logs;
 pub mod manifests;
 pub mod node;
 pub mod parse;

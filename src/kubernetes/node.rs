@@ -20,7 +20,7 @@ use crate::model::objects::{
     Attachment, Claim, Class, CsiNode, CsiSource, Objects, PersistentVolume, Pod, PodState,
     PodVolumeSource, Stale,
 };
-use crate::model::observed::{Gap, Listing};
+use crate::model::observed::{Gap, Listing, Why};
 
 use super::ask;
 use super::cache::Cache;
@@ -210,6 +210,7 @@ impl Node {
             volumes: with(self.volumes.listing(now), stale.volumes.as_ref()),
             attachments: with(self.attachments.listing(now), stale.attachments.as_ref()),
             csi_nodes,
+            nodes: Listing::unknown(Gap::new(Why::NotAsked, "a node knows itself")),
             classes: self.classes.listing(now),
             events: Listing {
                 items: said.items.into_iter().flat_map(|said| said.0).collect(),
@@ -297,7 +298,7 @@ fn volume_of(claim: &Claim) -> Option<Key> {
 
 /// The name that the attach controller and the kubelet compute alike (`getAttachmentName`,
 /// `pkg/volume/csi/csi_attacher.go`).
-fn attachment_name(source: &CsiSource, node: &NodeName) -> String {
+pub(super) fn attachment_name(source: &CsiSource, node: &NodeName) -> String {
     let named = format!("{}{}{node}", source.handle, source.driver);
     format!("csi-{:x}", Sha256::digest(named))
 }

@@ -8,12 +8,11 @@ use std::path::Path;
 use serde_json::Value;
 use serde_saphyr::{DeserializeError as YamlError, UserMessageFormatter};
 
-use crate::model::objects::{
-    Attachment, Claim, Class, CsiNode, Objects, PersistentVolume, Pod, Stale,
-};
+use crate::model::names::NodeName;
+use crate::model::objects::{Attachment, Claim, Class, CsiNode, Objects, PersistentVolume, Stale};
 use crate::model::observed::{Gap, Listing, Why};
 
-use super::kept::{Kept, Said};
+use super::kept::{Kept, PodInFull, Said};
 
 /// The kinds of objects that are ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,17 +22,19 @@ pub(super) enum Kind {
     Volume,
     Attachment,
     CsiNode,
+    Node,
     Class,
     Event,
 }
 
 impl Kind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Pod,
         Self::Claim,
         Self::Volume,
         Self::Attachment,
         Self::CsiNode,
+        Self::Node,
         Self::Class,
         Self::Event,
     ];
@@ -45,6 +46,7 @@ impl Kind {
             Self::Volume => "PersistentVolume",
             Self::Attachment => "VolumeAttachment",
             Self::CsiNode => "CSINode",
+            Self::Node => "Node",
             Self::Class => "StorageClass",
             Self::Event => "Event",
         }
@@ -52,7 +54,7 @@ impl Kind {
 
     fn api_version(self) -> &'static str {
         match self {
-            Self::Pod | Self::Claim | Self::Volume | Self::Event => "v1",
+            Self::Pod | Self::Claim | Self::Volume | Self::Node | Self::Event => "v1",
             Self::Attachment | Self::CsiNode | Self::Class => "storage.k8s.io/v1",
         }
     }
@@ -71,11 +73,12 @@ type Key = (String, String);
 /// What is in a file, or in all of them.
 #[derive(Debug, Default)]
 pub struct Parsed {
-    pods: BTreeMap<Key, Pod>,
+    pods: BTreeMap<Key, PodInFull>,
     claims: BTreeMap<Key, Claim>,
     volumes: BTreeMap<Key, PersistentVolume>,
     attachments: BTreeMap<Key, Attachment>,
     csi_nodes: BTreeMap<Key, CsiNode>,
+    nodes: BTreeMap<Key, NodeName>,
     classes: BTreeMap<Key, Class>,
     /// Nothing said for those about objects that are none of ours.
     events: BTreeMap<Key, Said>,
@@ -105,6 +108,7 @@ impl Parsed {
         add(&mut self.volumes, &more.volumes);
         add(&mut self.attachments, &more.attachments);
         add(&mut self.csi_nodes, &more.csi_nodes);
+        add(&mut self.nodes, &more.nodes);
         add(&mut self.classes, &more.classes);
         add(&mut self.events, &more.events);
         for (kind, gaps) in &more.gaps {
@@ -121,11 +125,15 @@ impl Parsed {
             }
         }
         Objects {
-            pods: listing(self.pods, self.gaps.remove(&Kind::Pod)),
+            pods: Listing {
+                items: self.pods.into_values().map(|pod| pod.0).collect(),
+                gaps: self.gaps.remove(&Kind::Pod).unwrap_or_default(),
+            },
             claims: listing(self.claims, self.gaps.remove(&Kind::Claim)),
             volumes: listing(self.volumes, self.gaps.remove(&Kind::Volume)),
             attachments: listing(self.attachments, self.gaps.remove(&Kind::Attachment)),
             csi_nodes: listing(self.csi_nodes, self.gaps.remove(&Kind::CsiNode)),
+            nodes: listing(self.nodes, self.gaps.remove(&Kind::Node)),
             classes: listing(self.classes, self.gaps.remove(&Kind::Class)),
             events: Listing {
                 items: self.events.into_values().flat_map(|said| said.0).collect(),
@@ -196,6 +204,7 @@ impl Parsed {
             Kind::Volume => keep(&mut self.volumes, &key, object),
             Kind::Attachment => keep(&mut self.attachments, &key, object),
             Kind::CsiNode => keep(&mut self.csi_nodes, &key, object),
+            Kind::Node => keep(&mut self.nodes, &key, object),
             Kind::Class => keep(&mut self.classes, &key, object),
             Kind::Event => keep(&mut self.events, &key, object),
         };

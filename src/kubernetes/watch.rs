@@ -208,7 +208,13 @@ impl<M: Kept> Follower<M> {
             bookmarks: true,
             ..WatchParams::default()
         };
-        let request = match Request::new(M::path("")).watch(&params, version) {
+        let request = Request::new(M::path(""));
+        let request = if M::METADATA_ONLY {
+            request.watch_metadata(&params, version)
+        } else {
+            request.watch(&params, version)
+        };
+        let request = match request {
             Ok(request) => request,
             Err(error) => return failed(kube::Error::BuildRequest(error)),
         };

@@ -72,6 +72,8 @@ pub struct ClusterFacts {
     /// The claims that a pod has on a node that is heard: the node's half of an expansion is seen
     /// there, with its bytes, and judged there.
     pub on_nodes: Observed<BTreeSet<ClaimRef>>,
+    /// The nodes that the API server has; not known while it has none, as in a directory without any.
+    pub standing: Observed<BTreeSet<NodeName>>,
     /// The nodes that have ever reported and are not given up.
     pub nodes: Listing<HeardNode>,
     /// The claims that are not bound, and what could be theirs.
@@ -85,7 +87,8 @@ impl ClusterFacts {
             observed_at,
             volumes: Listing::unknown(gap.clone()),
             binding: Binding::unknown(&gap),
-            on_nodes: Observed::Unknown(gap),
+            on_nodes: Observed::Unknown(gap.clone()),
+            standing: Observed::Unknown(gap),
             nodes: Listing::default(),
         }
     }

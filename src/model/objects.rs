@@ -11,7 +11,7 @@ use crate::model::names::{
 };
 use crate::model::observed::{Gap, Listing, Why};
 use crate::model::sizes::Bytes;
-use crate::model::terms::{ClaimTerms, ClassTerms, VolumeTerms};
+use crate::model::terms::{AttachmentTerms, ClaimTerms, ClassTerms, PodTerms, VolumeTerms};
 
 /// All objects that a scan was made with: of the API server, or of a directory of manifests.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -26,6 +26,8 @@ pub struct Objects {
     pub attachments: Listing<Attachment>,
     /// CSINodes.
     pub csi_nodes: Listing<CsiNode>,
+    /// The names of the Nodes.
+    pub nodes: Listing<NodeName>,
     /// StorageClasses.
     pub classes: Listing<Class>,
     /// Events about claims, volumes and pods.
@@ -57,6 +59,7 @@ impl Objects {
             volumes: Listing::unknown(gap.clone()),
             attachments: Listing::unknown(gap.clone()),
             csi_nodes: Listing::unknown(gap.clone()),
+            nodes: Listing::unknown(gap.clone()),
             classes: Listing::unknown(gap.clone()),
             events: Listing::unknown(gap.clone()),
             stale: Stale::default(),
@@ -67,6 +70,7 @@ impl Objects {
     pub fn counts(&self) -> Vec<(&'static str, usize)> {
         vec![
             ("events", self.events.items.len()),
+            ("nodes", self.nodes.items.len()),
             ("persistentvolumeclaims", self.claims.items.len()),
             ("persistentvolumes", self.volumes.items.len()),
             ("pods", self.pods.items.len()),
@@ -86,6 +90,7 @@ impl Objects {
             &self.volumes.gaps,
             &self.attachments.gaps,
             &self.csi_nodes.gaps,
+            &self.nodes.gaps,
             &self.classes.gaps,
             &self.events.gaps,
         ];
@@ -116,6 +121,8 @@ pub struct Pod {
     /// For the mirror of a static pod: the UID that its directory and its cgroup have
     /// (annotation `kubernetes.io/config.hash`).
     pub static_uid: Option<Uid>,
+    /// What it says of its start; nothing where who reads it does not need it.
+    pub terms: Option<Box<PodTerms>>,
 }
 
 /// How far a pod is, as far as its volumes are concerned.
@@ -295,6 +302,8 @@ pub struct Attachment {
     pub attached: bool,
     /// `status.attachError.message`.
     pub error: Option<String>,
+    /// What else it says; nothing where an agent told of it.
+    pub terms: Option<Box<AttachmentTerms>>,
 }
 
 /// A CSINode.

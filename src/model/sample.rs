@@ -136,6 +136,7 @@ pub fn volume() -> Volume {
             node: "node-1".into(),
             attached: true,
             error: None,
+            terms: None,
         })),
         class: Observed::Known(Some(Class {
             name: "fast".into(),

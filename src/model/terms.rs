@@ -1,5 +1,5 @@
-//! The terms on which claims and volumes are bound: what a claim wants beside its size, what a volume
-//! offers, what a class arranges.
+//! The terms on which claims and volumes are bound, attached and started with: what a claim wants beside
+//! its size, what a volume offers, what a class arranges, what attachments and pods say of themselves.
 //!
 //! Only who reads the objects knows them: agents do not tell of them.
 
@@ -30,6 +30,8 @@ pub struct ClaimTerms {
     pub created: Option<Timestamp>,
     /// It has a deletion timestamp.
     pub deleting: bool,
+    /// The controller chose its volume (`pv.kubernetes.io/bound-by-controller`); else the claim named it.
+    pub volume_chosen: bool,
 }
 
 /// `status.phase` of a claim.
@@ -74,6 +76,48 @@ pub struct VolumeTerms {
     pub created: Option<Timestamp>,
     /// It has a deletion timestamp.
     pub deleting: bool,
+    /// Who made it (`pv.kubernetes.io/provisioned-by`); none for what was written by hand.
+    pub made_by: Option<String>,
+    /// When its phase changed last (`status.lastPhaseTransitionTime`, Kubernetes 1.31).
+    pub changed: Option<Timestamp>,
+    /// Why it is in its phase (`status.message`).
+    pub message: Option<String>,
+}
+
+/// What a VolumeAttachment says beside whether it is attached.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AttachmentTerms {
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// When attaching failed last.
+    pub failed: Option<Timestamp>,
+    /// It has a deletion timestamp.
+    pub deleting: bool,
+}
+
+/// What a pod says of its start.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PodTerms {
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// The condition `PodScheduled`.
+    pub scheduled: Option<PodCondition>,
+    /// The condition `PodReadyToStartContainers`: the kubelet makes a sandbox after it has mounted all
+    /// volumes (`SyncPod`, `pkg/kubelet/kubelet.go`).
+    pub sandbox: Option<PodCondition>,
+    /// Why its first container that waits does so.
+    pub waits: Option<String>,
+}
+
+/// A condition of a pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodCondition {
+    /// It is True.
+    pub holds: bool,
+    /// Why it is not.
+    pub message: String,
+    /// Since when.
+    pub since: Option<Timestamp>,
 }
 
 /// What a StorageClass arranges.

@@ -1,39 +1,140 @@
-//! `diagnose`: an object's way, one line a step, and the one thing to do.
+//! `diagnose`: an object's ways, one line a step, and the one thing to do.
 
 use std::fmt::Write as _;
 
-use crate::model::stage::Stage;
-use crate::model::way::Way;
+use jiff::Timestamp;
 
-/// The way as a person reads it.
+use crate::model::finding::NextStep;
+use crate::model::stage::Stage;
+use crate::model::way::{Diagnosis, Logs, Way};
+
+/// Longer words of others are cut, unless all of them are wanted, in characters.
+const WORDS: usize = 200;
+
+/// All of it as a person reads it; `wide` cuts nobody's words.
+pub fn diagnosis(all: &Diagnosis, wide: bool) -> String {
+    let mut text = String::new();
+    for one in &all.ways {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        put(&mut text, &one.way, wide);
+    }
+    if let Some(found) = &all.logs {
+        logs(&mut text, found, wide);
+    }
+    if let Some(next) = &all.next {
+        to_do(&mut text, next);
+    }
+    let mut codes: Vec<&String> = Vec::new();
+    for code in all.ways.iter().flat_map(|one| &one.codes) {
+        if !codes.contains(&code) {
+            codes.push(code);
+        }
+    }
+    for code in codes {
+        let _ = writeln!(text, "More: kubectl csi-doctor explain {code}");
+    }
+    for gap in &all.unseen {
+        let _ = writeln!(text, "Not seen: {gap}");
+    }
+    text
+}
+
+/// One way with what to do about it.
 pub fn way(way: &Way) -> String {
     let mut text = String::new();
-    let title = match way.steps.first().map(|step| step.stage) {
-        Some(Stage::Bind(_)) => "Binding",
-        Some(Stage::Mount(_)) => "Mount",
-        Some(Stage::Expand(_)) | None => "Expansion",
-    };
-    let _ = writeln!(text, "{title} of {}, seen by {}", way.object, way.seen_by);
-    let name = |stage: &str| {
-        stage
-            .split_once(": ")
-            .map_or(stage.to_owned(), |(_, step)| step.to_owned())
-    };
+    put(&mut text, way, true);
+    if let Some(next) = &way.next {
+        to_do(&mut text, next);
+    }
+    text
+}
+
+fn to_do(text: &mut String, next: &NextStep) {
+    let _ = writeln!(text, "What to do: {}", next.what);
+    if let Some(command) = &next.command {
+        let _ = writeln!(text, "    {command}");
+    }
+}
+
+fn put(text: &mut String, way: &Way, wide: bool) {
+    let _ = writeln!(text, "{}, seen by {}", title(way), way.seen_by);
     for step in &way.steps {
+        let name = step.stage.as_str();
+        let name = name.split_once(": ").map_or(name, |(_, step)| step);
+        let evidence = cut(&step.evidence, wide);
         let line = format!(
-            "  {} {:<20} {}",
+            "  {} {name:<20} {evidence}{}",
             step.mark.sign(),
-            name(step.stage.as_str()),
-            step.evidence
+            when(step.at)
         );
         let _ = writeln!(text, "{}", line.trim_end());
     }
     let _ = writeln!(text, "{}", way.state);
-    if let Some(next) = &way.next {
-        let _ = writeln!(text, "What to do: {}", next.what);
-        if let Some(command) = &next.command {
-            let _ = writeln!(text, "    {command}");
+}
+
+fn title(way: &Way) -> String {
+    let object = &way.object;
+    match (way.steps.first().map(|step| step.stage), &way.mounted_in) {
+        (_, Some((pod, name))) if object.kind() == "pod" => {
+            format!("Mount of volume {name} in pod {pod}")
         }
+        (_, Some((pod, name))) => format!("Mount of {object} in pod {pod}, as its volume {name}"),
+        (Some(Stage::Bind(_)), None) => format!("Binding of {object}"),
+        (Some(Stage::Mount(_)), None) => format!("Mount of {object}"),
+        (Some(Stage::Expand(_)) | None, None) => format!("Expansion of {object}"),
     }
-    text
+}
+
+fn when(at: Option<Timestamp>) -> String {
+    at.map(|at| format!(" ({at:.0})")).unwrap_or_default()
+}
+
+fn logs(text: &mut String, logs: &Logs, wide: bool) {
+    text.push('\n');
+    match (logs.lines.is_empty(), logs.read.is_empty()) {
+        (true, true) => text.push_str("No log was read.\n"),
+        (true, false) => {
+            let _ = writeln!(
+                text,
+                "Nothing about it that matters in the logs of {}.",
+                logs.read.join(", ")
+            );
+        }
+        (false, _) => text.push_str("In logs:\n"),
+    }
+    let mut by = "";
+    for line in &logs.lines {
+        if by != line.by {
+            by = &line.by;
+            let _ = writeln!(text, "  {by}");
+        }
+        let cause = line
+            .cause
+            .map(|cause| format!(" ({}, {})", cause.id, cause.confidence));
+        let _ = writeln!(
+            text,
+            "    {}{}{}",
+            line.at.map(|at| format!("{at:.0} ")).unwrap_or_default(),
+            cut(&line.text, wide),
+            cause.unwrap_or_default()
+        );
+    }
+    for gap in &logs.gaps {
+        let _ = writeln!(text, "  Not read: {gap}");
+    }
+    if let Some(command) = &logs.kubelet {
+        let _ = writeln!(text, "  The kubelet's log, on the node:\n    {command}");
+    }
+    text.push('\n');
+}
+
+/// Words of others: on one line, and not too many.
+fn cut(words: &str, wide: bool) -> String {
+    let words = words.trim().replace(|c: char| c.is_control(), " ");
+    match words.char_indices().nth(WORDS) {
+        Some((at, _)) if !wide => format!("{}…", &words[..at]),
+        _ => words,
+    }
 }

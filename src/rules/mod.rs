@@ -325,7 +325,7 @@ mod tests {
     use crate::model::facts::{ClusterFacts, NodeFacts};
     use crate::model::finding::RuleVerdicts;
     use crate::model::names::ClaimRef;
-    use crate::model::observed::{Gap, Listing, Observed, Why};
+    use crate::model::observed::{Gap, Observed, Why};
     use crate::model::sample;
 
     use super::Rule;
@@ -336,11 +336,10 @@ mod tests {
             claim.resize_status = Some("NodeResizePending".to_owned());
         });
         ClusterFacts {
-            observed_at: sample::noon(),
             volumes: node.volumes,
             on_nodes,
-            nodes: Listing::default(),
             binding: Binding::default(),
+            ..ClusterFacts::unknown(sample::noon(), Gap::new(Why::NotAsked, "no server"))
         }
     }
 

@@ -24,6 +24,7 @@ pub fn bind(all: &Binding, one: &Waiting, next: Option<NextStep>) -> Way {
     };
     Way {
         object: Object::Claim(one.claim.claim.clone()),
+        mounted_in: None,
         seen_by: "its objects".to_owned(),
         state,
         steps,
@@ -36,12 +37,14 @@ fn step(stage: BindStage, mark: Mark, evidence: impl Into<String>) -> Step {
         stage: Stage::Bind(stage),
         mark,
         evidence: evidence.into(),
+        at: None,
     }
 }
 
 fn steps(all: &Binding, one: &Waiting, standing: &Standing<'_>) -> Vec<Step> {
     let at = stands_at(standing, one);
-    let mut steps = vec![step(BindStage::Claimed, Mark::Done, "it is there")];
+    let created = one.claim.terms.as_ref().and_then(|terms| terms.created);
+    let mut steps = vec![step(BindStage::Claimed, Mark::Done, "it is there").when(created)];
     for stage in [
         BindStage::ClassExists,
         BindStage::Consumer,

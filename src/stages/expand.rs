@@ -44,6 +44,7 @@ pub fn expand(case: &Case<'_>) -> Way {
     };
     Way {
         object: Object::Claim(case.claim.claim.clone()),
+        mounted_in: None,
         seen_by: match case.node {
             Some(node) => format!("node {node}"),
             None => "no node; what only a node can see is not known".to_owned(),
@@ -77,6 +78,7 @@ fn step(stage: ExpandStage, mark: Mark, evidence: impl Into<String>) -> Step {
         stage: Stage::Expand(stage),
         mark,
         evidence: evidence.into(),
+        at: None,
     }
 }
 

@@ -263,6 +263,7 @@ impl TryFrom<v1::Attachment> for Attachment {
             driver: name(attachment.driver).into(),
             volume: attachment.volume.map(|volume| name(volume).into()),
             node: name(attachment.node).into(),
+            terms: None,
             attached: attachment.attached,
             error: attachment.error.map(text),
         })

@@ -2,6 +2,7 @@
 
 mod answers;
 mod collector;
+mod diagnose;
 mod events;
 mod objects;
 mod outage;
@@ -21,6 +22,7 @@ pub(crate) const ALL: &[Chapter<Cluster>] = &[
     ("answers", answers::files_and_server_say_the_same),
     ("collector", collector::all_that_is_granted_is_used),
     ("objects", objects::what_the_controllers_make),
+    ("diagnose", diagnose::each_object_by_its_steps),
     ("events", events::one_event_each_and_none_twice),
     (
         "collector-missing-rights",

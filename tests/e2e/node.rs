@@ -232,8 +232,7 @@ spec:
 /// A directory with all objects of the kinds that an agent reads, as `kubectl` writes them.
 pub(crate) fn dump(cluster: &Cluster, directory: &Path) {
     fs::create_dir_all(directory).unwrap();
-    let kinds =
-        "pods,persistentvolumeclaims,persistentvolumes,volumeattachments,csinodes,storageclasses";
+    let kinds = "pods,persistentvolumeclaims,persistentvolumes,volumeattachments,nodes,csinodes,storageclasses";
     let all = cluster.kubectl(&["get", kinds, "-A", "-o", "yaml"]);
     fs::write(directory.join("all.yaml"), all).unwrap();
 }

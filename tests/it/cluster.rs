@@ -5,9 +5,10 @@ use std::time::Duration;
 use csi_doctor::collector::Config;
 use csi_doctor::collector::objects::Source;
 use csi_doctor::grpc::client::Reader;
+use csi_doctor::kubernetes::around::{self, Wanted};
 use csi_doctor::kubernetes::cluster::Cluster;
-use csi_doctor::kubernetes::list;
 use csi_doctor::model::finding::State;
+use csi_doctor::model::names::NodeName;
 use csi_doctor::model::objects::Objects;
 use csi_doctor::model::view::Story;
 use csi_doctor::store::Location;
@@ -23,6 +24,7 @@ const VOLUMES: &str = "/api/v1/persistentvolumes";
 const CLASSES: &str = "/apis/storage.k8s.io/v1/storageclasses";
 const ATTACHMENTS: &str = "/apis/storage.k8s.io/v1/volumeattachments";
 const EVENTS: &str = "/api/v1/events";
+const NODES: &str = "/api/v1/nodes";
 
 /// A claim of 1Gi that asks for so much.
 fn claim(name: &str, wants: &str) -> Value {
@@ -53,6 +55,7 @@ fn cluster() -> Server {
     let of_two = json!([{"name": "data", "persistentVolumeClaim": {"claimName": "two"}}]);
     let pods = vec![pod("none", &json!([])), pod("two-0", &of_two)];
     let class = json!({"metadata": {"name": "fast"}, "provisioner": "a.example", "allowVolumeExpansion": true});
+    let node = json!({"metadata": {"name": "node-1", "resourceVersion": "4"}});
     let attachment = json!({"metadata": {"name": "csi-1"}, "spec": {"attacher": "a.example", "nodeName": "node-1",
         "source": {"persistentVolumeName": "pv-two"}}, "status": {"attached": true}});
     world.lists.extend([
@@ -62,6 +65,7 @@ fn cluster() -> Server {
         (CLASSES, vec![class]),
         (ATTACHMENTS, vec![attachment]),
         (EVENTS, Vec::new()),
+        (NODES, vec![node]),
     ]);
     Server::new(world)
 }
@@ -75,7 +79,7 @@ fn shown(objects: &Objects) -> String {
         .map(|gap| format!("\n  {gap}"))
         .collect();
     format!(
-        "pods: {}\nclaims: {}\nvolumes: {}\nclasses: {}\nattachments: {}\nevents: {}{}\n",
+        "pods: {}\nclaims: {}\nvolumes: {}\nclasses: {}\nattachments: {}\nevents: {}\nnodes: {}{}\n",
         names(
             objects
                 .pods
@@ -124,6 +128,7 @@ fn shown(objects: &Objects) -> String {
                 .map(|one| one.reason.as_str())
                 .collect()
         ),
+        names(objects.nodes.items.iter().map(NodeName::as_str).collect()),
         gaps.concat(),
     )
 }
@@ -158,11 +163,14 @@ async fn every_kind_is_listed_in_pages_and_watched() {
         classes: fast
         attachments: csi-1
         events: 
+        nodes: node-1
     "#]]
     .assert_eq(&shown(&cluster.objects()));
     expect![[r#"
         /api/v1/events?fieldSelector=involvedObject.kind%3DPersistentVolumeClaim
         /api/v1/events?watch=true&fieldSelector=involvedObject.kind%3DPersistentVolumeClaim
+        /api/v1/nodes?
+        /api/v1/nodes?watch=true
         /api/v1/persistentvolumeclaims?
         /api/v1/persistentvolumeclaims?
         /api/v1/persistentvolumeclaims?watch=true
@@ -211,6 +219,7 @@ async fn what_changes_is_seen_and_a_lost_place_is_made_good() {
         classes: fast
         attachments: csi-1
         events: Resizing
+        nodes: node-1
     "#]]
     .assert_eq(&shown(&objects));
 }
@@ -227,6 +236,7 @@ async fn a_missing_right_is_a_gap_and_the_rest_goes_on() {
             "the verb list on volumeattachments.storage.k8s.io",
         ),
         (EVENTS, "the verb list on events"),
+        (NODES, "the verb list on nodes"),
     ] {
         let server = cluster();
         server.change(|world| world.refused.push(refused));
@@ -249,7 +259,7 @@ async fn a_server_that_fails_is_asked_again() {
         let cluster = Cluster::watch(&server.client());
         let failed = |objects: &Objects| shown(objects).contains(&format!("{code}: later"));
         let objects = until_so(&cluster, failed).await;
-        assert!(objects.claims.items.is_empty() && objects.gaps().len() == 6);
+        assert!(objects.claims.items.is_empty() && objects.gaps().len() == 7);
         server.change(|world| world.failing = None);
         let objects = until_so(&cluster, |objects| objects.gaps().is_empty()).await;
         assert_eq!(objects.claims.items.len(), 3);
@@ -274,7 +284,7 @@ async fn a_kind_that_is_not_served_is_a_gap() {
 
 /// What a caller finds around a claim.
 async fn around(server: &Server, name: &str) -> Objects {
-    list::around_claim(&server.client(), Some("shop"), name).await
+    around::around(&server.client(), Some("shop"), Wanted::Claim(name)).await
 }
 
 #[tokio::test]
@@ -290,6 +300,7 @@ async fn a_caller_asks_once_around_one_claim() {
             vec![claim("one", "2Gi")],
         ),
         ("/api/v1/namespaces/shop/events", Vec::new()),
+        (ATTACHMENTS, Vec::new()),
     ]);
     world.objects.extend([
         (format!("{VOLUMES}/pv-one"), volume("one")),
@@ -303,6 +314,7 @@ async fn a_caller_asks_once_around_one_claim() {
         classes: fast
         attachments: 
         events: 
+        nodes: 
     "#]]
     .assert_eq(&shown(&around(&server, "one").await));
     expect![[r#"
@@ -311,7 +323,10 @@ async fn a_caller_asks_once_around_one_claim() {
         /api/v1/namespaces/shop/persistentvolumeclaims?fieldSelector=metadata.name%3Done
         /api/v1/namespaces/shop/pods?
         /api/v1/persistentvolumes/pv-one?
-        /apis/storage.k8s.io/v1/storageclasses/fast?"#]]
+        /apis/storage.k8s.io/v1/csinodes/node-1?
+        /apis/storage.k8s.io/v1/storageclasses/fast?
+        /apis/storage.k8s.io/v1/volumeattachments/csi-d22b5fe577cd2d1d482d9220829ab514b725dbdafabf9b24160258cf0ede8a37?
+        /apis/storage.k8s.io/v1/volumeattachments?"#]]
     .assert_eq(&server.asked());
 
     // What is not the caller's to read is named, and the rest is there.
@@ -323,6 +338,7 @@ async fn a_caller_asks_once_around_one_claim() {
         classes: fast
         attachments: 
         events: 
+        nodes: 
           get persistentvolumes: the right is missing; a role must grant the verb get on persistentvolumes (Denied)
           list events: the right is missing; a role must grant the verb list on events (Denied)
     "#]].assert_eq(&shown(&around(&server, "one").await));
@@ -334,6 +350,7 @@ async fn a_caller_asks_once_around_one_claim() {
         classes: 
         attachments: 
         events: 
+        nodes: 
           list persistentvolumeclaims: the right is missing; a role must grant the verb list on persistentvolumeclaims (Denied)
     "#]].assert_eq(&shown(&around(&server, "one").await));
 }

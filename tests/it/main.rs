@@ -15,6 +15,7 @@ mod cluster;
 mod collector;
 mod coverage;
 mod csi;
+mod diagnose;
 mod events;
 mod garbage;
 mod killed;

@@ -171,3 +171,45 @@ fn a_silent_node_is_told_and_forgotten() {
     cluster.is_as_if_nothing_had_been();
     assert_eq!(cluster.view().nodes, []);
 }
+
+/// As an autoscaler does it every night: the node is taken out, and its agent with it.
+#[test]
+fn a_node_that_is_taken_out_is_forgotten_quietly() {
+    let mut cluster = Cluster::new();
+    let now = cluster.now().at;
+    cluster.report("life", nfs_node(0, 1, now, now));
+    cluster.standing = Some(["n00".into(), "n01".into()].into());
+    cluster.wait(30);
+    let now = cluster.now().at;
+    cluster.report(
+        "life",
+        nfs_node(0, 1, now - SignedDuration::from_secs(30), now),
+    );
+    // Its Node may be gone before its agent has ended: who speaks is there.
+    cluster.standing = Some(["n01".into()].into());
+    cluster.wait(60);
+    assert_eq!(cluster.view().nodes.len(), 1);
+    cluster.wait(140);
+    cluster.is_as_if_nothing_had_been();
+    assert_eq!(cluster.view().nodes, []);
+}
+
+#[test]
+fn a_silent_node_that_is_not_known_to_be_gone_is_told() {
+    for standing in [None, Some(["n00".into()].into())] {
+        let mut cluster = Cluster::new();
+        let now = cluster.now().at;
+        cluster.standing = standing;
+        cluster.report("life", nfs_node(0, 0, now, now));
+        cluster.wait(740);
+        assert_eq!(
+            cluster.counted(),
+            "open NodeSilent: node n00, 1 nodes, 0 explained\n"
+        );
+        // Taken out by hand after it was told: the finding goes with it.
+        cluster.standing = Some(["n01".into()].into());
+        cluster.wait(770);
+        cluster.is_quiet();
+        assert_eq!(cluster.view().nodes, []);
+    }
+}

@@ -4,7 +4,7 @@
 mod lives;
 mod year;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ use crate::collector::objects::nothing;
 use crate::collector::source::Moment;
 use crate::model::facts::NodeFacts;
 use crate::model::mount::Mount;
+use crate::model::names::NodeName;
 use crate::model::objects::PodState;
 use crate::model::observed::{Gap, Observed, Why};
 use crate::model::sample;
@@ -33,6 +34,8 @@ struct Cluster {
     sequences: BTreeMap<String, u64>,
     /// The time of day, in seconds.
     second: i64,
+    /// The nodes that the API server has, where it is asked.
+    standing: Option<BTreeSet<NodeName>>,
 }
 
 impl Cluster {
@@ -53,6 +56,7 @@ impl Cluster {
             },
             sequences: BTreeMap::new(),
             second: 0,
+            standing: None,
         }
     }
 
@@ -86,7 +90,10 @@ impl Cluster {
         while self.second < second {
             self.second = second.min(self.second + 10);
             drop(self.accept.tick(self.now()));
-            let facts = nothing(self.now().at);
+            let mut facts = nothing(self.now().at);
+            if let Some(standing) = &self.standing {
+                facts.standing = Observed::Known(standing.clone());
+            }
             let view = ClusterView::default();
             drop(self.accept.judge(facts, view, self.now()));
         }

@@ -18,9 +18,10 @@ use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::storage::v1 as storage;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kube::core::PartialObjectMeta;
 
 use crate::model::driver::Registration;
-use crate::model::names::ClaimRef;
+use crate::model::names::{ClaimRef, NodeName};
 use crate::model::objects::{
     Attachment, Claim, Class, Condition, CsiNode, CsiSource, PersistentVolume,
 };
@@ -146,8 +147,10 @@ pub fn persistent_volume(volume: core::PersistentVolume) -> Result<PersistentVol
 
 /// A VolumeAttachment.
 pub fn attachment(attachment: storage::VolumeAttachment) -> Result<Attachment, Error> {
+    let terms = Some(Box::new(terms::of_attachment(&attachment)));
     let status = attachment.status.unwrap_or_default();
     Ok(Attachment {
+        terms,
         name: name(&attachment.metadata)?,
         driver: attachment.spec.attacher.into(),
         volume: given(attachment.spec.source.persistent_volume_name).map(Into::into),
@@ -155,6 +158,11 @@ pub fn attachment(attachment: storage::VolumeAttachment) -> Result<Attachment, E
         attached: status.attached,
         error: status.attach_error.and_then(|error| given(error.message)),
     })
+}
+
+/// A Node: its name.
+pub fn node(node: &PartialObjectMeta<core::Node>) -> Result<NodeName, Error> {
+    Ok(name(&node.metadata)?.into())
 }
 
 /// A CSINode, which has the name of its node.

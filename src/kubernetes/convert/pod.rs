@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1 as core;
 
-use crate::kubernetes::convert::{Error, given, name, namespace, time};
+use crate::kubernetes::convert::{Error, given, name, namespace, terms, time};
 use crate::model::names::{HostPath, PodRef};
 use crate::model::objects::{ContainerPlace, Pod, PodState, PodVolume, PodVolumeSource};
 
@@ -11,6 +11,7 @@ const CONFIG_HASH: &str = "kubernetes.io/config.hash";
 
 /// A pod.
 pub fn pod(pod: core::Pod) -> Result<Pod, Error> {
+    let terms = Some(Box::new(terms::of_pod(&pod)));
     let metadata = pod.metadata;
     let spec = pod.spec.unwrap_or_default();
     let status = pod.status.unwrap_or_default();
@@ -48,6 +49,7 @@ pub fn pod(pod: core::Pod) -> Result<Pod, Error> {
         ended,
         volumes,
         static_uid,
+        terms,
     })
 }
 

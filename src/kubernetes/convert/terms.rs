@@ -8,7 +8,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
 use crate::kubernetes::convert::{given, time};
 use crate::model::objects::VolumeMode;
-use crate::model::terms::{ClaimPhase, ClaimTerms, ClassTerms, Requirement, VolumeTerms};
+use crate::model::terms::{
+    AttachmentTerms, ClaimPhase, ClaimTerms, ClassTerms, PodCondition, PodTerms, Requirement,
+    VolumeTerms,
+};
 
 /// Where the class stood before it had a field; it still counts before the field
 /// (component-helpers, `storage/volume/helpers.go`).
@@ -16,6 +19,15 @@ const BETA_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
 
 /// Where the scheduler says for which node a volume is to be made.
 const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
+
+/// Where the controller says that it chose a claim's volume (component-helpers, `storage/volume/pv_helpers.go`).
+const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
+
+/// Where a provisioner says that it made a volume (sig-storage-lib-external-provisioner).
+const PROVISIONED_BY: &str = "pv.kubernetes.io/provisioned-by";
+
+/// Longer words of a status are cut, in characters.
+const WORDS: usize = 1024;
 
 /// What makes a class the default one, in both spellings that Kubernetes reads.
 const IS_DEFAULT: [&str; 2] = [
@@ -48,6 +60,7 @@ pub(super) fn of_claim(claim: &core::PersistentVolumeClaim) -> ClaimTerms {
         selected_node: given(annotation(metadata, SELECTED_NODE).cloned()).map(Into::into),
         created: time(metadata.creation_timestamp.clone()),
         deleting: metadata.deletion_timestamp.is_some(),
+        volume_chosen: annotation(metadata, BOUND_BY_CONTROLLER).is_some(),
     }
 }
 
@@ -74,7 +87,49 @@ pub(super) fn of_volume(volume: &core::PersistentVolume) -> VolumeTerms {
         reclaim: spec.persistent_volume_reclaim_policy.unwrap_or_default(),
         created: time(metadata.creation_timestamp.clone()),
         deleting: metadata.deletion_timestamp.is_some(),
+        made_by: given(annotation(metadata, PROVISIONED_BY).cloned()),
+        changed: time(status.and_then(|status| status.last_phase_transition_time.clone())),
+        message: status.and_then(|status| words(status.message.clone())),
     }
+}
+
+/// Of a VolumeAttachment.
+pub(super) fn of_attachment(attachment: &storage::VolumeAttachment) -> AttachmentTerms {
+    let metadata = &attachment.metadata;
+    let status = attachment.status.as_ref();
+    let error = status.and_then(|status| status.attach_error.as_ref());
+    AttachmentTerms {
+        created: time(metadata.creation_timestamp.clone()),
+        failed: error.and_then(|error| time(error.time.clone())),
+        deleting: metadata.deletion_timestamp.is_some(),
+    }
+}
+
+/// Of a pod.
+pub(super) fn of_pod(pod: &core::Pod) -> PodTerms {
+    let status = pod.status.as_ref();
+    let condition = |kind: &str| {
+        let mut all = status?.conditions.iter().flatten();
+        let found = all.find(|one| one.type_ == kind)?;
+        Some(PodCondition {
+            holds: found.status == "True",
+            message: words(found.message.clone()).unwrap_or_default(),
+            since: time(found.last_transition_time.clone()),
+        })
+    };
+    let lists = status.map(|status| [&status.init_container_statuses, &status.container_statuses]);
+    let containers = lists.into_iter().flatten().flatten().flatten();
+    let mut waits = containers.filter_map(|one| one.state.as_ref()?.waiting.as_ref());
+    PodTerms {
+        created: time(pod.metadata.creation_timestamp.clone()),
+        scheduled: condition("PodScheduled"),
+        sandbox: condition("PodReadyToStartContainers"),
+        waits: waits.find_map(|one| given(one.reason.clone())),
+    }
+}
+
+fn words(text: Option<String>) -> Option<String> {
+    given(text).map(|text| text.chars().take(WORDS).collect())
 }
 
 /// Of a StorageClass.

@@ -111,6 +111,7 @@ pub(super) fn attachment() -> impl Strategy<Value = Attachment> {
             node: node.into(),
             attached,
             error,
+            terms: None,
         })
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::cluster::Cluster;
-use crate::doctor::{by_caller, collect_with, findings, kubeconfig_of};
+use crate::doctor::{by_caller, collect_with, findings, kubeconfig, kubeconfig_of, report, tell};
 use crate::node::{Node, common};
 use crate::until;
 
@@ -50,6 +50,7 @@ pub(super) fn what_the_controllers_make(cluster: &Cluster) {
     a_lost_volume(cluster, &seen);
     a_first_consumer(cluster, &seen);
     a_left_over_attachment(cluster, &seen);
+    a_node_taken_out(cluster, port);
     an_expansion_that_nobody_serves(cluster, port);
     a_caller_with_the_api_alone(cluster);
     files_and_server_are_one(cluster, &seen);
@@ -220,6 +221,36 @@ fn a_left_over_attachment(cluster: &Cluster, seen: &Seen) {
     ]);
 }
 
+/// Its agent ends with it: nobody is to be called for that.
+fn a_node_taken_out(cluster: &Cluster, port: u16) {
+    let node = Node::make(cluster, "taken-out", 1);
+    let own = kubeconfig(cluster, cluster.api_port());
+    let agent = report(cluster, &node, &own, port, "1s");
+    let listed = || tell(port, &["get", "nodes"]).contains(&node.name);
+    until("the node is heard", Duration::from_secs(30), || {
+        listed().then_some(())
+    });
+    drop(agent);
+    let silent = || {
+        let nodes = tell(port, &["get", "nodes"]);
+        nodes
+            .lines()
+            .any(|line| line.contains(&node.name) && line.contains("silent"))
+    };
+    until("the node is silent", Duration::from_secs(30), || {
+        silent().then_some(())
+    });
+    cluster.kubectl(&["delete", "node", &node.name]);
+    let begun = Instant::now();
+    until("the node is forgotten", Duration::from_secs(30), || {
+        (!listed()).then_some(())
+    });
+    println!(
+        "   a silent node without its Node object was forgotten after {:.1} s",
+        begun.elapsed().as_secs_f64()
+    );
+}
+
 fn an_expansion_that_nobody_serves(cluster: &Cluster, port: u16) {
     bound_claim(cluster, "served-by-none");
     let found = |wanted: &str| {
@@ -276,7 +307,7 @@ fn a_caller_with_the_api_alone(cluster: &Cluster) {
     let gap = "a role must grant the verb get on persistentvolumes";
     until("the owner's rights hold", Duration::from_secs(30), || {
         let (text, code) = by_caller(&owner, &words);
-        (text.contains(gap) && code == Some(2)).then_some(())
+        (text.contains(gap) && text.contains("Binding of claim") && code == Some(0)).then_some(())
     });
     println!("   diagnose by the API alone: the finding; of the owner of a namespace: {gap}");
 }
@@ -316,6 +347,7 @@ fn files_and_server_are_one(cluster: &Cluster, seen: &Seen) {
 fn told(mut objects: Objects) -> String {
     objects.pods.items.retain(|pod| !pod.volumes.is_empty());
     for pod in &mut objects.pods.items {
+        pod.terms = None;
         for volume in &mut pod.volumes {
             volume.places.clear();
         }

@@ -28,11 +28,12 @@ pub(super) fn five_minutes_without_a_server(cluster: &Cluster) {
         port,
         "3s",
     );
-    let waits = ["NodeExpansionPending", node.claim(1)];
+    // Until the agent has said so, the collector does.
+    let waits = ["NodeExpansionPending", node.claim(1), &node.name];
     // What no pod uses is the collector's own to see.
-    let unused = ["ResizerMissing", "outage-unused"];
+    let unused = ["ResizerMissing", "outage-unused", ""];
     // Nobody serves the driver on a host of files.
-    let unreachable = ["DriverUnreachable", &node.name];
+    let unreachable = ["DriverUnreachable", "", &node.name];
     until("all is found", Duration::from_mins(1), || {
         let all = [waits, unused, unreachable];
         all.iter().all(|wanted| found(port, wanted)).then_some(())
@@ -68,7 +69,7 @@ pub(super) fn five_minutes_without_a_server(cluster: &Cluster) {
     expansion_done(cluster, node.claim(1));
     expansion_done(cluster, "outage-unused");
     until("all is current again", Duration::from_secs(30), || {
-        (!found(port, &waits) && !found(port, &unused)).then_some(())
+        (!found(port, &[waits[0], waits[1], ""]) && !found(port, &unused)).then_some(())
     });
     let current = back.elapsed();
     std::thread::sleep(Duration::from_secs(20));

@@ -24,11 +24,12 @@ pub(super) fn a_slow_server_changes_nothing(cluster: &Cluster) {
     let own = kubeconfig_of(cluster, "csi-doctor-collector", proxy.port);
     let (_collector, port) = collect_with(cluster, "slow", "0", &own);
     let _agent = report(cluster, &node, &kubeconfig(cluster, proxy.port), port, "3s");
-    let waits = ["NodeExpansionPending", node.claim(1)];
+    // Until the agent has said so, the collector does.
+    let waits = ["NodeExpansionPending", node.claim(1), &node.name];
     // What no pod uses is the collector's own to see.
-    let unused = ["ResizerMissing", "slow-unused"];
+    let unused = ["ResizerMissing", "slow-unused", ""];
     // Nobody serves the driver on a host of files.
-    let unreachable = ["DriverUnreachable", &node.name];
+    let unreachable = ["DriverUnreachable", "", &node.name];
     until("all is found", Duration::from_mins(1), || {
         let all = [waits, unused, unreachable];
         all.iter().all(|wanted| found(port, wanted)).then_some(())
@@ -50,7 +51,7 @@ pub(super) fn a_slow_server_changes_nothing(cluster: &Cluster) {
     expansion_done(cluster, "slow-unused");
     let begun = Instant::now();
     until("all is current again", Duration::from_secs(40), || {
-        (!found(port, &waits) && !found(port, &unused)).then_some(())
+        (!found(port, &[waits[0], waits[1], ""]) && !found(port, &unused)).then_some(())
     });
     cluster.kubectl(&["delete", "pvc", "slow-unused", "-n", "shop"]);
     println!(
@@ -69,9 +70,12 @@ pub(super) fn keys(port: u16) -> Vec<[String; 2]> {
         .collect()
 }
 
-/// Whether there is a finding with this code, and this in its subject.
-pub(super) fn found(port: u16, [wanted, part]: &[&str; 2]) -> bool {
-    keys(port)
-        .iter()
-        .any(|[code, subject]| code == wanted && subject.contains(part))
+/// Whether there is a finding with this code, about an object with this name on this node.
+pub(super) fn found(port: u16, [wanted, name, node]: &[&str; 3]) -> bool {
+    let says = |subject: &str, field: &str, value: &str| {
+        value.is_empty() || subject.contains(&format!("\"{field}\":\"{value}\""))
+    };
+    keys(port).iter().any(|[code, subject]| {
+        code == wanted && says(subject, "name", name) && says(subject, "node", node)
+    })
 }

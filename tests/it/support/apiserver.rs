@@ -1,6 +1,7 @@
-//! An API server that is a router: no socket, the real client.
+//! An API server that is a router: the real client without a socket, or whoever asks over HTTP.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -9,6 +10,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 
 use super::running::PATIENCE;
@@ -20,6 +22,8 @@ pub(crate) struct World {
     pub(crate) objects: BTreeMap<String, Value>,
     /// All objects of a kind, by the path of their list.
     pub(crate) lists: BTreeMap<&'static str, Vec<Value>>,
+    /// Logs of containers, by the paths of their pods' logs and the container.
+    pub(crate) logs: BTreeMap<String, String>,
     /// A list that asks for pages has so many objects in each.
     pub(crate) page: usize,
     /// Parts of `verb path`.
@@ -49,6 +53,23 @@ impl Server {
     pub(crate) fn client(&self) -> kube::Client {
         let router = Router::new().fallback(answer).with_state(self.clone());
         kube::Client::new(router, "default")
+    }
+
+    /// A kubeconfig by which it is asked over HTTP, as long as the test runs.
+    pub(crate) async fn kubeconfig(&self, directory: &Path) -> PathBuf {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().fallback(answer).with_state(self.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let path = directory.join("kubeconfig");
+        let text = format!(
+            r#"{{"apiVersion": "v1", "kind": "Config", "current-context": "a",
+            "clusters": [{{"name": "a", "cluster": {{"server": "http://{address}"}}}}],
+            "contexts": [{{"name": "a", "context": {{"cluster": "a", "user": "a", "namespace": "shop"}}}}],
+            "users": [{{"name": "a", "user": {{}}}}]}}"#
+        );
+        std::fs::write(&path, text).unwrap();
+        path
     }
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut World)) {
@@ -89,6 +110,26 @@ async fn answer(State(server): State<Server>, uri: Uri) -> Response {
         .filter(|one| one.starts_with("fieldSelector") || one.starts_with("watch"));
     let shown: Vec<&str> = shown.collect();
     world.asked.push(format!("{path}?{}", shown.join("&")));
+    if path.ends_with("/log") {
+        let container = query
+            .split('&')
+            .find_map(|one| one.strip_prefix("container="));
+        let log = world
+            .logs
+            .get(&format!("{path} {}", container.unwrap_or_default()));
+        let refused = world.refused.contains(&"pods/log");
+        return match log {
+            Some(log) if !refused => Response::new(Body::from(log.clone())),
+            Some(_) => json_response(
+                StatusCode::FORBIDDEN,
+                &json!({"kind": "Status", "code": 403, "reason": "Forbidden", "message": "no"}),
+            ),
+            None => json_response(
+                StatusCode::NOT_FOUND,
+                &json!({"kind": "Status", "code": 404, "reason": "NotFound", "message": "not found"}),
+            ),
+        };
+    }
     let list = world.lists.get_key_value(path);
     let list = list.map(|(path, items)| (*path, items.clone()));
     let verb = match &list {

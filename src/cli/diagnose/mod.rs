@@ -1,0 +1,128 @@
+//! `diagnose pvc|pod|pv`: an object's way step by step, by whatever source there is.
+
+mod logs;
+mod source;
+mod ways;
+
+use anyhow::bail;
+use jiff::Timestamp;
+
+use crate::cli::args::{DiagnoseArgs, FailOn, Output};
+use crate::cli::diagnose::source::Source;
+use crate::cli::diagnose::ways::Ways;
+use crate::cli::{Answer, found};
+use crate::kubernetes::around::Wanted;
+use crate::model::finding::Object;
+use crate::model::names::{ClaimRef, PodRef};
+use crate::model::objects::{Claim, PersistentVolume, Pod};
+use crate::model::observed::Listing;
+use crate::model::way::Diagnosis;
+use crate::render;
+
+/// Follows what was asked for.
+pub(super) async fn diagnose(
+    args: &DiagnoseArgs,
+    collector: Option<&str>,
+    fail_on: FailOn,
+) -> anyhow::Result<Answer> {
+    let wanted = args.wanted()?;
+    let source = Source::ask(args, collector, wanted).await?;
+    let at = source.at.unwrap_or_else(Timestamp::now);
+    let mut ways = Ways::of(&source, at, fail_on);
+    match wanted {
+        Wanted::Claim(name) => {
+            let claims = &source.objects.claims;
+            for claim in asked(claims, &source, "claim", name, |one| {
+                is_claim(one, name, args)
+            })? {
+                ways.claim(claim);
+            }
+        }
+        Wanted::Pod(name) => {
+            let pods = &source.objects.pods;
+            for pod in asked(pods, &source, "pod", name, |one| is_pod(one, name, args))? {
+                ways.pod(pod);
+            }
+        }
+        Wanted::Volume(name) => {
+            let volumes = &source.objects.volumes;
+            let is_it = |one: &PersistentVolume| one.name.as_str() == name;
+            for volume in asked(volumes, &source, "persistentvolume", name, is_it)? {
+                ways.volume(volume);
+            }
+        }
+    }
+    let is_found = ways.found || found(&ways.stories, fail_on);
+    let next = ways.next();
+    let diagnosis = Diagnosis {
+        at,
+        next,
+        logs: logs::logs(&source, &ways.followed).await,
+        unseen: source.objects.gaps(),
+        ways: ways.followed,
+    };
+    let text = match args.output.output {
+        Some(Output::Json) => render::json::diagnosis(&diagnosis),
+        Some(Output::Wide) => render::way::diagnosis(&diagnosis, true),
+        None => render::way::diagnosis(&diagnosis, false),
+    };
+    let text = if text.is_empty() {
+        "It has no volume that is storage: neither claims nor inline CSI volumes.\n".to_owned()
+    } else {
+        text
+    };
+    Ok(Answer::new(text, is_found))
+}
+
+fn is_claim(claim: &Claim, name: &str, args: &DiagnoseArgs) -> bool {
+    let ClaimRef {
+        namespace,
+        name: own,
+        ..
+    } = &claim.claim;
+    own == name && in_scope(namespace, args)
+}
+
+fn is_pod(pod: &Pod, name: &str, args: &DiagnoseArgs) -> bool {
+    let PodRef {
+        namespace,
+        name: own,
+        ..
+    } = &pod.pod;
+    own == name && in_scope(namespace, args)
+}
+
+fn in_scope(namespace: &str, args: &DiagnoseArgs) -> bool {
+    let wanted = args.scope.namespace.as_deref();
+    wanted.is_none_or(|wanted| wanted == namespace)
+}
+
+/// Those of a list that were asked for; an error where there are none.
+fn asked<'a, M>(
+    listing: &'a Listing<M>,
+    source: &Source,
+    kind: &str,
+    name: &str,
+    is_it: impl Fn(&M) -> bool,
+) -> anyhow::Result<Vec<&'a M>> {
+    let found: Vec<&M> = listing.items.iter().filter(|one| is_it(one)).collect();
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    match listing.gaps.first() {
+        Some(gap) if source.is_nodes_alone => bail!(
+            "no node has told of a {kind} {name}; what no pod uses is on no node: {}",
+            gap.what
+        ),
+        Some(gap) => bail!(
+            "no {kind} {name} was read, and not all could be: {}",
+            gap.what
+        ),
+        None => bail!("there is no {kind} {name} in {}", source.place),
+    }
+}
+
+/// The object that a claim is.
+fn object(claim: &Claim) -> Object {
+    Object::Claim(claim.claim.clone())
+}
