@@ -245,12 +245,12 @@ fn volume(one: &Volume, node: usize, index: usize) -> Volume {
     let mount = |mount: &mut Observed<Option<Mount>>, target: &str| {
         if let Observed::Known(Some(mount)) = mount {
             mount.target = target.into();
-            mount.source = format!("/dev/nvme{index}n1");
+            mount.source = format!("/dev/nvme{index}n1").into();
             mount.device.minor = u32::try_from(index).unwrap();
         }
     };
-    volume.spec_name.clone_from(&name);
-    volume.handle = Observed::Known(VolumeHandle(handle.clone()));
+    volume.spec_name = name.as_str().into();
+    volume.handle = Observed::Known(VolumeHandle::from(handle.as_str()));
     if let Some(claim) = &mut volume.claim {
         claim.claim.name = format!("data-orders-{node}-{index}");
         claim.claim.uid = claim_uid.as_str().into();
@@ -260,7 +260,7 @@ fn volume(one: &Volume, node: usize, index: usize) -> Volume {
         persistent.name = name.as_str().into();
         persistent.uid = uid(node, index, "volume").as_str().into();
         persistent.claim = volume.claim.as_ref().map(|claim| claim.claim.clone());
-        persistent.csi.as_mut().unwrap().handle = VolumeHandle(handle);
+        persistent.csi.as_mut().unwrap().handle = VolumeHandle::from(handle);
     }
     if let Observed::Known(Some(attachment)) = &mut volume.attachment {
         attachment.name = format!("csi-{}", digits(node, index, "attachment", 64))

@@ -3,7 +3,7 @@
 //! While the kernel signals no change of its mount table, a round reads `statfs` and sysfs only; the
 //! table, the kubelet's directory and containers' tables are those of the last whole round.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -292,7 +292,7 @@ impl Scanner {
     async fn look_elsewhere(
         &self,
         facts: &NodeFacts,
-    ) -> BTreeMap<HostPath, Observed<Option<Elsewhere>>> {
+    ) -> HashMap<HostPath, Observed<Option<Elsewhere>>> {
         let published = facts.volumes.items.iter().flat_map(|one| &one.published);
         let missing = published.filter(|published| {
             published.mount == Observed::Known(None)
@@ -301,7 +301,7 @@ impl Scanner {
         });
         let paths: BTreeSet<HostPath> = missing.map(|published| published.target.clone()).collect();
         if paths.is_empty() {
-            return BTreeMap::new();
+            return HashMap::new();
         }
         let host_root = self.host_root.clone();
         let looked =
@@ -318,12 +318,12 @@ impl Scanner {
         let with_files = volumes
             .iter()
             .filter(|volume| volume.mode == VolumeMode::Filesystem);
-        let touched: BTreeMap<&HostPath, &Mount> = with_files
-            .flat_map(|volume| {
-                mounted(volume).map(|mount| (join::touched_at(volume, mount), mount))
-            })
-            .collect();
-        let places = touched.into_iter().map(|(target, mount)| Place {
+        let mut touched = HashSet::with_capacity(mounts.len());
+        let places = with_files.flat_map(|volume| {
+            mounted(volume).map(|mount| (join::touched_at(volume, mount), mount))
+        });
+        let places = places.filter(|(target, _)| touched.insert(*target));
+        let places = places.map(|(target, mount)| Place {
             target: target.clone(),
             device: mount.device,
             fs_type: mount.fs_type.clone(),

@@ -129,16 +129,16 @@ impl Accept {
             if name == CLUSTER {
                 cluster.remember(findings);
             } else {
-                let source = sources.entry(NodeName(name)).or_default();
+                let source = sources.entry(NodeName::from(name)).or_default();
                 source.remember(findings);
             }
         }
         for scan in kept.scans {
-            let node = NodeName(scan.node.clone());
+            let node = NodeName::from(scan.node.as_str());
             sources.entry(node).or_default().recall(&scan, moment);
         }
         for heard in kept.heard {
-            let node = NodeName(heard.node.clone());
+            let node = NodeName::from(heard.node.as_str());
             sources.entry(node).or_default().was_heard(heard);
         }
         let known = Known {
@@ -245,7 +245,7 @@ impl Accept {
 
     fn submit(&self, batch: Batch) -> Step {
         Step {
-            source: NodeName(batch.source.clone()),
+            source: NodeName(batch.source.clone().into()),
             changes: batch.changes.clone(),
             pending: self.store.submit(batch),
         }

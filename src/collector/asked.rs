@@ -28,7 +28,7 @@ impl StoryFilter {
         };
         (self.namespace.is_empty() || in_namespace(&finding.key.subject.object) || explained())
             && (self.code.is_empty() || finding.key.code.0.eq_ignore_ascii_case(&self.code))
-            && (self.node.is_empty() || story.places.iter().any(|node| node.0 == self.node))
+            && (self.node.is_empty() || story.places.iter().any(|node| node.as_str() == self.node))
             && self.severity.is_none_or(|least| finding.severity >= least)
             && (!self.counted || story.counts())
     }

@@ -156,7 +156,7 @@ impl Client {
     ) -> Result<NodeGetVolumeStatsResponse, Error> {
         let mut client = self.node();
         let request = NodeGetVolumeStatsRequest {
-            volume_id: volume.0.clone(),
+            volume_id: volume.to_string(),
             volume_path: path.to_string(),
             staging_target_path: staging.map(ToString::to_string).unwrap_or_default(),
         };
@@ -180,7 +180,7 @@ impl Client {
     ) -> Result<NodeGetVolumeHealthResponse, Error> {
         let mut client = self.node();
         let request = NodeGetVolumeHealthRequest {
-            volume_id: volume.0.clone(),
+            volume_id: volume.to_string(),
             volume_publish_path: path.to_string(),
             staging_target_path: staging.map(ToString::to_string).unwrap_or_default(),
         };

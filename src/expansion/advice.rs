@@ -212,7 +212,7 @@ impl Case<'_> {
 fn device_path(mount: &Mount) -> String {
     match mount.fs_type.as_str() {
         "devtmpfs" => format!("/dev{}", mount.root),
-        _ => mount.source.clone(),
+        _ => mount.source.to_string(),
     }
 }
 

@@ -316,8 +316,8 @@ fn node_of(name: &str, server: &str, claims: &[&str]) -> NodeView {
         let mut volume = volume.clone();
         volume.claim.as_mut().unwrap().claim.name = (*claim).to_owned();
         let mut mount = sample::mount("/t".into());
-        mount.fs_type = "nfs4".to_owned();
-        mount.source = format!("{server}:/export/{claim}");
+        mount.fs_type = "nfs4".into();
+        mount.source = format!("{server}:/export/{claim}").into();
         volume.staged = crate::model::observed::Observed::Known(None);
         volume.published[0].mount = crate::model::observed::Observed::Known(Some(mount));
         facts.volumes.items.push(volume);

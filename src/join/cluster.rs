@@ -169,7 +169,7 @@ impl<'a> Known<'a> {
         sizes.driver = Observed::Unknown(no_node());
         let resizer = format!("external-resizer {}", csi.driver);
         let mut volume = Volume {
-            spec_name: persistent.name.to_string(),
+            spec_name: persistent.name.0.clone().into(),
             driver: csi.driver.clone(),
             handle: Observed::Known(csi.handle.clone()),
             attachment: Observed::Unknown(no_node()),

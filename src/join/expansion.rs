@@ -66,7 +66,7 @@ pub(super) fn put_said<'a>(
     };
     // A pod may have other volumes; its events name the PersistentVolume.
     let of_this_volume = |event: &&Event| {
-        matches!(event.about, Object::Claim(_)) || event.message.contains(&volume.spec_name)
+        matches!(event.about, Object::Claim(_)) || event.message.contains(volume.spec_name.as_str())
     };
     let mut events: Vec<Event> = events
         .into_iter()

@@ -1,5 +1,6 @@
 //! What was seen, by what it is looked for: paths, names, pods.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::join::said::Said;
@@ -127,22 +128,26 @@ impl<'a> Index<'a> {
 /// (`pkg/volume/util/subpath`).
 fn sub_paths(seen: &Seen) -> HashMap<(String, String), Vec<SubPath>> {
     let pods = seen.kubelet.root.join("pods");
+    let pods = pods.0.as_os_str().as_encoded_bytes();
     let mut found: HashMap<(String, String), Vec<SubPath>> = HashMap::new();
     for mount in &seen.table.items {
-        let Ok(below) = mount.target.0.strip_prefix(&pods.0) else {
+        // By bytes: every mount of the node comes by here.
+        let target = mount.target.0.as_os_str().as_encoded_bytes();
+        let Some(below) = target.strip_prefix(pods) else {
             continue;
         };
-        let parts: Vec<_> = below
-            .components()
-            .map(|part| part.as_os_str().to_string_lossy())
-            .collect();
-        let [pod, directory, volume, container, _index] = parts.as_slice() else {
+        let parts = below.split(|byte| *byte == b'/').skip(1);
+        let mut parts = parts.map(String::from_utf8_lossy);
+        let (Some(pod), Some(Cow::Borrowed("volume-subpaths"))) = (parts.next(), parts.next())
+        else {
             continue;
         };
-        if directory == "volume-subpaths" {
-            let key = (pod.to_string(), volume.to_string());
+        if let (Some(volume), Some(container), Some(_index), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        {
+            let key = (pod.into_owned(), volume.into_owned());
             found.entry(key).or_default().push(SubPath {
-                container: container.to_string(),
+                container: container.into_owned(),
                 mount: mount.clone(),
             });
         }

@@ -1,5 +1,6 @@
 //! What lies in the kubelet's directory and belongs to no volume in use; and what is not covered.
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
 use crate::join::{add_new, missing};
@@ -169,20 +170,25 @@ fn of_persistent(persistent: &PersistentVolume) -> Object {
 
 struct Table<'a> {
     seen: &'a Seen,
-    mounts: HashMap<&'a HostPath, &'a Mount>,
+    /// Made when it is first needed: most nodes have nothing left over.
+    mounts: OnceCell<HashMap<&'a HostPath, &'a Mount>>,
 }
 
 impl<'a> Table<'a> {
     fn new(seen: &'a Seen) -> Self {
-        let mounts = seen.table.items.iter();
         Self {
             seen,
-            mounts: mounts.map(|mount| (&mount.target, mount)).collect(),
+            mounts: OnceCell::new(),
         }
     }
 
     fn mounted(&self, path: &HostPath) -> Observed<Option<Mount>> {
-        match (self.mounts.get(path), self.seen.table.gaps.first()) {
+        let by_target = || {
+            let mounts = self.seen.table.items.iter();
+            mounts.map(|mount| (&mount.target, mount)).collect()
+        };
+        let mounts = self.mounts.get_or_init(by_target);
+        match (mounts.get(path), self.seen.table.gaps.first()) {
             (Some(mount), _) => Observed::Known(Some((*mount).clone())),
             (None, None) => Observed::Known(None),
             (None, Some(gap)) => Observed::Unknown(gap.clone()),

@@ -2,8 +2,6 @@
 //!
 //! Source: Kubernetes 1.30–1.37, `pkg/volume/csi/{csi_mounter,csi_attacher,csi_block,csi_util}.go`.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest, Sha256};
 
 use crate::model::mount::Mount;
@@ -62,7 +60,7 @@ pub fn asked_at(mode: VolumeMode, target: &HostPath) -> HostPath {
     match (mode, parents.next(), parents.nth(1), target.0.file_name()) {
         (VolumeMode::Block, Some(volume), Some(all), Some(pod)) => {
             let name = volume.file_name().unwrap_or_default();
-            HostPath(all.join(name).join("dev").join(pod))
+            all.join(name).join("dev").join(pod).into()
         }
         _ => target.clone(),
     }
@@ -88,12 +86,14 @@ fn escape(name: &str) -> String {
 }
 
 fn hash(text: &str) -> String {
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |four: u8| char::from(DIGITS[usize::from(four & 15)]);
+    let mut hex = String::with_capacity(64);
+    for byte in Sha256::digest(text.as_bytes()) {
+        hex.push(digit(byte >> 4));
+        hex.push(digit(byte));
+    }
+    hex
 }
 
 #[cfg(test)]

@@ -282,7 +282,7 @@ impl<'a> Joiner<'a> {
         let path = paths::staging(root, mode, driver, handle, spec_name);
         let (staging, staged) = self.index.staged(path, spec_name);
         self.volumes.entry(identity).or_insert_with(|| Volume {
-            spec_name: spec_name.to_owned(),
+            spec_name: spec_name.into(),
             driver: driver.clone(),
             handle: Observed::Known(handle.clone()),
             claim: None,

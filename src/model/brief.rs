@@ -149,7 +149,7 @@ mod tests {
     fn scan() -> Scan {
         let mut facts = sample::node();
         let mut other = facts.volumes.items[0].clone();
-        other.spec_name = "pvc-22".to_owned();
+        other.spec_name = "pvc-22".into();
         let claim = other.claim.as_mut().unwrap();
         claim.claim.name = "invoices".to_owned();
         facts.volumes.items.push(other);
@@ -204,7 +204,7 @@ mod tests {
             brief
                 .judged
                 .iter()
-                .map(|one| one.spec_name.clone())
+                .map(|one| one.spec_name.to_string())
                 .collect()
         };
         let judged: Vec<String> = names(&before);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::model::names::{HostPath, ServerName};
+use crate::model::names::{HostPath, ServerName, Text};
 
 /// Major and minor number of a device, real or anonymous.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -33,13 +33,13 @@ pub struct Mount {
     /// Where it is mounted.
     pub target: HostPath,
     /// Options of this mount alone.
-    pub options: String,
+    pub options: Text,
     /// Filesystem type, with its subtype (`fuse.sshfs`).
-    pub fs_type: String,
+    pub fs_type: Text,
     /// Device, server, or whatever the filesystem calls its source.
-    pub source: String,
+    pub source: Text,
     /// Options of the superblock, shared by all mounts of it.
-    pub super_options: String,
+    pub super_options: Text,
 }
 
 impl Mount {
@@ -172,9 +172,11 @@ mod tests {
             ("cifs", "x"),
         ] {
             let mut mount = sample::mount("/t".into());
-            mount.fs_type = fs_type.to_owned();
-            mount.source = source.to_owned();
-            let server = mount.server().map_or("-".to_owned(), |server| server.0);
+            mount.fs_type = fs_type.into();
+            mount.source = source.into();
+            let server = mount
+                .server()
+                .map_or("-".to_owned(), |server| server.to_string());
             writeln!(text, "{fs_type} {source} → {server}").unwrap();
         }
         expect![[r#"

@@ -1,15 +1,19 @@
 //! Newtypes for every identifier, so that a driver's name is never taken for a volume's.
+//!
+//! Names and paths are shared, not copied: a scan has each of them in many places, by the thousand.
 
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-        pub struct $name(pub String);
+        pub struct $name(pub Arc<str>);
 
         impl $name {
             /// The name as text.
@@ -20,16 +24,53 @@ macro_rules! name {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.pad(&self.0)
             }
         }
 
-        impl<T: Into<String>> From<T> for $name {
+        impl<T: Into<Arc<str>>> From<T> for $name {
             fn from(name: T) -> Self {
                 Self(name.into())
             }
         }
     };
+}
+
+name! {
+    /// Any other words that many facts share.
+    Text
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PartialEq<str> for Text {
+    fn eq(&self, other: &str) -> bool {
+        *self.0 == *other
+    }
+}
+
+impl PartialEq<&str> for Text {
+    fn eq(&self, other: &&str) -> bool {
+        *self.0 == **other
+    }
+}
+
+impl PartialEq<String> for Text {
+    fn eq(&self, other: &String) -> bool {
+        *self.0 == **other
+    }
+}
+
+impl From<&Text> for String {
+    fn from(text: &Text) -> Self {
+        text.as_str().to_owned()
+    }
 }
 
 name! {
@@ -96,20 +137,20 @@ impl fmt::Display for ClaimRef {
 }
 
 /// A path as the *host* sees it. Only `mounts` joins it to the agent's host root.
-#[derive(Debug, Clone, Default)]
-pub struct HostPath(pub PathBuf);
+#[derive(Debug, Clone)]
+pub struct HostPath(pub Arc<Path>);
 
 impl HostPath {
     /// The path below this one.
     #[must_use]
     pub fn join(&self, below: impl AsRef<Path>) -> Self {
-        Self(self.0.join(below))
+        Self(self.0.join(below).into())
     }
 
     /// The directory that it is in; the root is in itself.
     #[must_use]
     pub fn directory(&self) -> Self {
-        Self(self.0.parent().unwrap_or(&self.0).to_owned())
+        Self(self.0.parent().unwrap_or(&self.0).into())
     }
 
     fn bytes(&self) -> &[u8] {
@@ -147,7 +188,13 @@ impl Hash for HostPath {
 
 impl<T: Into<PathBuf>> From<T> for HostPath {
     fn from(path: T) -> Self {
-        Self(path.into())
+        Self(Arc::from(path.into()))
+    }
+}
+
+impl Default for HostPath {
+    fn default() -> Self {
+        Self(Path::new("").into())
     }
 }
 

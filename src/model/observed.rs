@@ -4,6 +4,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use crate::model::names::Text;
+
 /// A fact that was looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observed<T> {
@@ -53,14 +55,14 @@ pub struct Gap {
     /// The kind of reason; rules decide by it.
     pub why: Why,
     /// What was attempted, on what, and what came back: for a person.
-    pub what: String,
+    pub what: Text,
     /// Since when it is so, where that is known.
     pub since: Option<Timestamp>,
 }
 
 impl Gap {
     /// A gap of unknown age.
-    pub fn new(why: Why, what: impl Into<String>) -> Self {
+    pub fn new(why: Why, what: impl Into<Text>) -> Self {
         Self {
             why,
             what: what.into(),

@@ -3,7 +3,7 @@
 //! Gathering has two rounds. The first sees what can be seen without touching a volume (`Seen`);
 //! joined, it says which paths and volumes there are, and only those are asked (`Answers`).
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 
@@ -160,17 +160,17 @@ pub struct PluginSeen {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Answers {
     /// What is mounted on a path, by the path that was touched.
-    pub filesystems: BTreeMap<HostPath, Observed<Filesystem>>,
+    pub filesystems: HashMap<HostPath, Observed<Filesystem>>,
     /// The size of the block device under a mount, by its target path; `None` for filesystems without one.
-    pub devices: BTreeMap<HostPath, Observed<Option<Bytes>>>,
+    pub devices: HashMap<HostPath, Observed<Option<Bytes>>>,
     /// What the kernel says of what is mounted on a target path.
-    pub states: BTreeMap<HostPath, KernelState>,
+    pub states: HashMap<HostPath, KernelState>,
     /// What the driver says of a volume.
-    pub stats: BTreeMap<(DriverName, VolumeHandle), Observed<DriverStats>>,
+    pub stats: HashMap<(DriverName, VolumeHandle), Observed<DriverStats>>,
     /// Who has a mount at a target path that is none of the host's.
-    pub elsewhere: BTreeMap<HostPath, Observed<Option<Elsewhere>>>,
+    pub elsewhere: HashMap<HostPath, Observed<Option<Elsewhere>>>,
     /// What the driver says of a volume's health.
-    pub health: BTreeMap<(DriverName, VolumeHandle), Observed<Vec<HealthEntry>>>,
+    pub health: HashMap<(DriverName, VolumeHandle), Observed<Vec<HealthEntry>>>,
 }
 
 /// What a filesystem answers.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::model::finding::{Object, Subject};
 use crate::model::health::HealthEntry;
 use crate::model::mount::{Mount, Usage};
-use crate::model::names::{DriverName, HostPath, NodeName, PodRef, VolumeHandle};
+use crate::model::names::{DriverName, HostPath, NodeName, PodRef, Text, Uid, VolumeHandle};
 use crate::model::objects::{
     Attachment, Claim, Class, Event, PersistentVolume, PodState, VolumeMode,
 };
@@ -17,7 +17,7 @@ use crate::model::state::KernelState;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Volume {
     /// The name of its directory under a pod: the PersistentVolume's name, or the pod's own name for an inline volume.
-    pub spec_name: String,
+    pub spec_name: Text,
     /// The driver that serves it.
     pub driver: DriverName,
     /// What the driver calls it.
@@ -166,7 +166,7 @@ impl Volume {
         }
         match self.published.first() {
             Some(published) if self.is_inline() => Object::Pod(published.pod.clone()),
-            _ => Object::PersistentVolume(self.spec_name.as_str().into(), String::new().into()),
+            _ => Object::PersistentVolume(self.spec_name.0.clone().into(), Uid::default()),
         }
     }
 

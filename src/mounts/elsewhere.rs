@@ -3,7 +3,7 @@
 //!
 //! It is looked for only when a volume is missing. Reading a table touches no filesystem of its mounts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use crate::model::names::HostPath;
@@ -19,7 +19,7 @@ const MAX_TABLE: u64 = 64 * 1024 * 1024;
 pub fn find_elsewhere(
     host_root: &Path,
     paths: &BTreeSet<HostPath>,
-) -> BTreeMap<HostPath, Observed<Option<Elsewhere>>> {
+) -> HashMap<HostPath, Observed<Option<Elsewhere>>> {
     let proc = HostPath::from("/proc");
     let entries = match std::fs::read_dir(file::below(host_root, &proc)) {
         Ok(entries) => entries,
@@ -29,7 +29,7 @@ pub fn find_elsewhere(
             return paths.iter().map(unknown).collect();
         }
     };
-    let mut found: BTreeMap<HostPath, Observed<Option<Elsewhere>>> = paths
+    let mut found: HashMap<HostPath, Observed<Option<Elsewhere>>> = paths
         .iter()
         .map(|path| (path.clone(), Observed::Known(None)))
         .collect();
@@ -53,8 +53,8 @@ pub fn find_elsewhere(
                 *place = Some(Elsewhere {
                     process,
                     name: String::from_utf8_lossy(name.trim_ascii_end()).into_owned(),
-                    fs_type: mount.fs_type,
-                    source: mount.source,
+                    fs_type: mount.fs_type.to_string(),
+                    source: mount.source.to_string(),
                 });
             }
         }

@@ -45,7 +45,7 @@ pub(super) fn resolve(host_root: &Path, path: &HostPath) -> PathBuf {
             }
             _ => resolved.push(&part),
         }
-        let Ok(link) = below(host_root, &HostPath(resolved.clone())).read_link() else {
+        let Ok(link) = below(host_root, &resolved.clone().into()).read_link() else {
             continue;
         };
         links += 1;
@@ -59,7 +59,7 @@ pub(super) fn resolve(host_root: &Path, path: &HostPath) -> PathBuf {
                 .map(|part| part.as_os_str().to_owned()),
         );
     }
-    below(host_root, &HostPath(resolved))
+    below(host_root, &resolved.into())
 }
 
 /// The bytes of a regular file of at most `limit` bytes.
@@ -71,10 +71,15 @@ pub(super) fn read_small(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW | libc::O_NOCTTY)
         .open(path)?;
-    if !file.metadata()?.is_file() {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
-    read_up_to(&file, limit)
+    match metadata.len() {
+        // A file of `/proc` does not say how long it is.
+        0 => read_up_to(&file, limit),
+        length => read_at_once(&file, length, limit),
+    }
 }
 
 /// The bytes of an attribute of sysfs, which has a page at most: no need to ask first how many.
@@ -84,6 +89,23 @@ pub(super) fn read_sysfs(path: &Path) -> io::Result<Vec<u8>> {
     let mut page = [0_u8; PAGE];
     let read = file.read(&mut page)?;
     Ok(page[..read].to_vec())
+}
+
+/// The bytes of a file that is so long, by one call wherever it has not grown since.
+fn read_at_once(mut file: &File, length: u64, limit: u64) -> io::Result<Vec<u8>> {
+    let room = usize::try_from(length.min(limit)).unwrap_or(usize::MAX);
+    let mut bytes = vec![0; room.saturating_add(1)];
+    let read = file.read(&mut bytes)?;
+    bytes.truncate(read);
+    if read <= room {
+        return Ok(bytes);
+    }
+    let more = read_up_to(file, limit.saturating_sub(read as u64))?;
+    bytes.extend(more);
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::other(format!("larger than {limit} bytes")));
+    }
+    Ok(bytes)
 }
 
 /// The bytes of an open file, if they are no more than `limit`.

@@ -6,7 +6,8 @@
 //!
 //! Source of the layout: Kubernetes 1.30–1.37, `pkg/volume/csi/{csi_mounter,csi_attacher,csi_block}.go`.
 
-use std::fs::{DirEntry, FileType};
+use std::ffi::OsString;
+use std::fs::FileType;
 use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -61,7 +62,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// The entries of a directory below the root by name; none where there is no such directory.
-    fn list(&self, below: &Path, gaps: &mut Vec<Gap>) -> Vec<DirEntry> {
+    fn list(&self, below: &Path, gaps: &mut Vec<Gap>) -> Vec<Entry> {
         match list(&self.here.join(below)) {
             Ok(entries) => entries,
             // A pod without volumes, one that is just going, a node without such volumes.
@@ -85,22 +86,22 @@ impl Reader<'_> {
             }
         };
         for pod in pods.iter().filter(|pod| is_directory(pod)) {
-            let volumes = Path::new("pods").join(pod.file_name()).join("volumes");
+            let volumes = Path::new("pods").join(&pod.name).join("volumes");
             for plugin in self.list(&volumes, &mut found.pod_volumes.gaps) {
-                let name = plugin.file_name().to_string_lossy().into_owned();
+                let name = plugin.name.to_string_lossy();
                 let Some(name) = name.strip_prefix("kubernetes.io~") else {
                     continue;
                 };
                 if !is_directory(&plugin) || NO_STORAGE.contains(&name) {
                     continue;
                 }
-                let below = volumes.join(plugin.file_name());
+                let below = volumes.join(&plugin.name);
                 for volume in self.list(&below, &mut found.pod_volumes.gaps) {
                     if !is_directory(&volume) {
                         continue;
                     }
                     if name == "csi" {
-                        let directory = below.join(volume.file_name());
+                        let directory = below.join(&volume.name);
                         let one = self.pod_volume(pod, &volume, &directory);
                         found.pod_volumes.items.push(one);
                     } else {
@@ -108,7 +109,7 @@ impl Reader<'_> {
                             pod: text(pod).into(),
                             plugin: name.to_owned(),
                             name: text(&volume),
-                            path: self.root.join(below.join(volume.file_name())),
+                            path: self.root.join(below.join(&volume.name)),
                         });
                     }
                 }
@@ -116,7 +117,7 @@ impl Reader<'_> {
         }
     }
 
-    fn pod_volume(&self, pod: &DirEntry, volume: &DirEntry, directory: &Path) -> PodVolumeDir {
+    fn pod_volume(&self, pod: &Entry, volume: &Entry, directory: &Path) -> PodVolumeDir {
         PodVolumeDir {
             pod: text(pod).into(),
             spec_name: text(volume),
@@ -132,7 +133,7 @@ impl Reader<'_> {
             if !is_directory(&driver) {
                 continue;
             }
-            let below = csi.join(driver.file_name());
+            let below = csi.join(&driver.name);
             match text(&driver).as_str() {
                 "volumeDevices" => self.read_block_volumes(&below, found),
                 // The layout before Kubernetes 1.24: by the name of the PersistentVolume.
@@ -147,7 +148,7 @@ impl Reader<'_> {
             if !is_directory(&volume) {
                 continue;
             }
-            let directory = below.join(volume.file_name());
+            let directory = below.join(&volume.name);
             found.stages.items.push(StageDir {
                 staging: self.root.join(directory.join("globalmount")),
                 driver: driver.map(Into::into),
@@ -157,12 +158,12 @@ impl Reader<'_> {
     }
 
     fn read_block_volumes(&self, below: &Path, found: &mut KubeletDir) {
-        let data = |spec_name: &DirEntry| {
-            let directory = below.join(spec_name.file_name());
+        let data = |spec_name: &Entry| {
+            let directory = below.join(&spec_name.name);
             self.data(&directory.join("data/vol_data.json"))
         };
         for staged in self.list(&below.join("staging"), &mut found.stages.gaps) {
-            let path = below.join("staging").join(staged.file_name());
+            let path = below.join("staging").join(&staged.name);
             found.stages.items.push(StageDir {
                 staging: self.root.join(path),
                 driver: None,
@@ -174,14 +175,14 @@ impl Reader<'_> {
             if !is_directory(&volume) {
                 continue;
             }
-            let directory = publish.join(volume.file_name());
+            let directory = publish.join(&volume.name);
             for pod in self.list(&directory, &mut found.block_volumes.gaps) {
                 // What is mounted over an entry does not show in the listing: this is the entry itself.
-                let device_node = pod.file_type().is_ok_and(|kind| kind.is_block_device());
+                let device_node = pod.kind.is_some_and(|kind| kind.is_block_device());
                 found.block_volumes.items.push(BlockVolumeFile {
                     pod: text(&pod).into(),
                     spec_name: text(&volume),
-                    target: self.root.join(directory.join(pod.file_name())),
+                    target: self.root.join(directory.join(&pod.name)),
                     device_node,
                     data: data(&volume),
                 });
@@ -190,34 +191,47 @@ impl Reader<'_> {
     }
 
     fn data(&self, below: &Path) -> Observed<VolumeData> {
-        let path = self.root.join(below);
+        let path = || self.root.join(below);
         match file::read_small(&self.here.join(below), MAX_DATA) {
             Ok(json) => parse_volume_data(&json).map_or_else(
                 |fault| {
-                    let what = format!("read {path}: {fault}");
+                    let what = format!("read {}: {fault}", path());
                     Observed::Unknown(Gap::new(Why::Malformed, what))
                 },
                 Observed::Known,
             ),
-            Err(error) => Observed::Unknown(file::gap("read", &path, &error)),
+            Err(error) => Observed::Unknown(file::gap("read", &path(), &error)),
         }
     }
 }
 
+/// An entry of a directory, as the listing has it, without a touch of what it names (`d_type`), wherever
+/// the filesystem keeps that there.
+struct Entry {
+    name: OsString,
+    kind: Option<FileType>,
+}
+
 /// The entries of a directory, by name.
-fn list(directory: &Path) -> io::Result<Vec<DirEntry>> {
-    let mut entries = std::fs::read_dir(directory)?.collect::<io::Result<Vec<_>>>()?;
-    entries.sort_by_key(DirEntry::file_name);
+fn list(directory: &Path) -> io::Result<Vec<Entry>> {
+    let entries = std::fs::read_dir(directory)?.map(|entry| {
+        let entry = entry?;
+        Ok(Entry {
+            kind: entry.file_type().ok(),
+            name: entry.file_name(),
+        })
+    });
+    let mut entries = entries.collect::<io::Result<Vec<_>>>()?;
+    entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     Ok(entries)
 }
 
-/// From the listing itself, without touching the entry (`d_type`), wherever the filesystem keeps it there.
-fn is_directory(entry: &DirEntry) -> bool {
-    entry.file_type().as_ref().is_ok_and(FileType::is_dir)
+fn is_directory(entry: &Entry) -> bool {
+    entry.kind.as_ref().is_some_and(FileType::is_dir)
 }
 
-fn text(entry: &DirEntry) -> String {
-    entry.file_name().to_string_lossy().into_owned()
+fn text(entry: &Entry) -> String {
+    entry.name.to_string_lossy().into_owned()
 }
 
 /// The file's own form (`pkg/volume/csi/csi_util.go`): a flat object of strings.

@@ -3,12 +3,13 @@
 //! It knows the format and nothing about which mounts matter. A path is bytes and stays so;
 //! a line that cannot be understood costs that line and nothing else.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use crate::model::mount::{DeviceNumber, Mount};
-use crate::model::names::HostPath;
+use crate::model::names::{HostPath, Text};
 use crate::model::observed::{Gap, Listing, Why};
 
 use super::file;
@@ -40,7 +41,7 @@ pub fn parse_mountinfo(table: &[u8]) -> Listing<Mount> {
         if line.is_empty() {
             continue;
         }
-        match parse_line(line) {
+        match parse_line(line, listing.items.last()) {
             Ok(mount) => listing.items.push(mount),
             Err(_) if listing.gaps.len() >= MAX_GAPS => unlisted += 1,
             Err(fault) => listing.gaps.push(Gap::new(
@@ -62,28 +63,37 @@ pub fn parse_mountinfo(table: &[u8]) -> Listing<Mount> {
     listing
 }
 
-/// One line, or what is wrong with it.
-fn parse_line(line: &[u8]) -> Result<Mount, &'static str> {
+/// One line, or what is wrong with it. What it has in common with the mount before is shared: most of a
+/// node's mounts differ by their paths alone.
+fn parse_line(line: &[u8], before: Option<&Mount>) -> Result<Mount, &'static str> {
     // Single spaces: the source of a mount may be empty.
     let mut fields = line.split(|byte| *byte == b' ');
     let mut next = |fault| fields.next().ok_or(fault);
     let id = number(next("no mount ID")?).ok_or("the mount ID is no number")?;
     let parent = number(next("no parent ID")?).ok_or("the parent ID is no number")?;
     let device = device(next("no device number")?).ok_or("the device number is none")?;
-    let root = path(next("no root")?);
-    let target = path(next("no mount point")?);
-    let options = text(next("no mount options")?);
+    let root = path(next("no root")?, before.map(|mount| &mount.root));
+    let target = path(next("no mount point")?, None);
+    let options = text(
+        next("no mount options")?,
+        before.map(|mount| &mount.options),
+    );
     if !target.0.is_absolute() {
         return Err("the mount point is not absolute");
     }
     // Optional fields, known and unknown, end at the first lone hyphen.
     while next("no hyphen after the optional fields")? != b"-" {}
-    let fs_type = text(next("no filesystem type")?);
-    let source = text(&unescape(next("no source")?));
-    let mut super_options = next("no superblock options")?.to_vec();
+    let fs_type = text(
+        next("no filesystem type")?,
+        before.map(|mount| &mount.fs_type),
+    );
+    let source = unescape(next("no source")?);
+    let source = text(&source, before.map(|mount| &mount.source));
+    let mut super_options = Cow::Borrowed(next("no superblock options")?);
     for more in fields {
-        super_options.push(b' ');
-        super_options.extend_from_slice(more);
+        let options = super_options.to_mut();
+        options.push(b' ');
+        options.extend_from_slice(more);
     }
     if fs_type.is_empty() {
         return Err("no filesystem type");
@@ -97,7 +107,7 @@ fn parse_line(line: &[u8]) -> Result<Mount, &'static str> {
         options,
         fs_type,
         source,
-        super_options: text(&super_options),
+        super_options: text(&super_options, before.map(|mount| &mount.super_options)),
     })
 }
 
@@ -113,16 +123,27 @@ fn device(field: &[u8]) -> Option<DeviceNumber> {
     })
 }
 
-fn path(field: &[u8]) -> HostPath {
-    HostPath(PathBuf::from(OsString::from_vec(unescape(field))))
+fn path(field: &[u8], before: Option<&HostPath>) -> HostPath {
+    let path = unescape(field);
+    let path = Path::new(OsStr::from_bytes(&path));
+    match before {
+        Some(before) if *before.0 == *path => before.clone(),
+        _ => HostPath(path.into()),
+    }
 }
 
-fn text(field: &[u8]) -> String {
-    String::from_utf8_lossy(field).into_owned()
+fn text(field: &[u8], before: Option<&Text>) -> Text {
+    match before {
+        Some(before) if before.as_bytes() == field => before.clone(),
+        _ => String::from_utf8_lossy(field).into(),
+    }
 }
 
 /// Three octal digits after a backslash are a byte; any other backslash is itself.
-fn unescape(field: &[u8]) -> Vec<u8> {
+fn unescape(field: &[u8]) -> Cow<'_, [u8]> {
+    if !field.contains(&b'\\') {
+        return Cow::Borrowed(field);
+    }
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
     while let [first, after @ ..] = rest {
@@ -141,7 +162,7 @@ fn unescape(field: &[u8]) -> Vec<u8> {
             rest = after;
         }
     }
-    bytes
+    Cow::Owned(bytes)
 }
 
 /// The beginning of a broken line, fit for a terminal.
@@ -182,9 +203,9 @@ mod tests {
                 mount.root.0,
                 mount.target.0,
                 mount.options,
-                mount.source,
+                mount.source.as_str(),
                 mount.fs_type,
-                mount.super_options
+                mount.super_options.as_str()
             )
             .unwrap();
         }

@@ -8,7 +8,7 @@
 //! It knows superblocks by their device number and nothing of volumes, pods or plugins. The clock
 //! of its memory is the caller's; only deadlines are measured here.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::model::mount::DeviceNumber;
-use crate::model::names::HostPath;
+use crate::model::names::{HostPath, Text};
 use crate::model::observed::{Gap, Observed, Why};
 use crate::model::seen::Filesystem;
 
@@ -49,7 +49,7 @@ pub struct Place {
     /// The superblock's number.
     pub device: DeviceNumber,
     /// The superblock's type.
-    pub fs_type: String,
+    pub fs_type: Text,
 }
 
 /// Asks filesystems; lives as long as the program, since it remembers who hangs.
@@ -128,7 +128,7 @@ impl Prober {
         now: Timestamp,
         places: Vec<Place>,
         suspects: &BTreeMap<DeviceNumber, Suspicion>,
-    ) -> BTreeMap<HostPath, Observed<Filesystem>> {
+    ) -> HashMap<HostPath, Observed<Filesystem>> {
         let mut memory = lock(&self.round);
         let mut answers = Answers::new();
         self.begin(now, places, suspects, &mut memory, &mut answers);
@@ -142,7 +142,7 @@ impl Prober {
             self.give_up_overdue(now, &mut state, &mut memory, &mut answers);
             let serving = self.keep_serving(&mut state, &mut answers);
             if state.queue.is_empty() && state.running.is_empty() {
-                return by_target(answers);
+                return answers.into_iter().collect();
             }
             let pause = self.pause(&state, serving);
             state = self
@@ -341,14 +341,6 @@ impl Shared {
             }
         }
     }
-}
-
-/// The answers by place.
-///
-/// A map is made fastest from what is nearly in its order, and bytes are compared faster than paths.
-fn by_target(mut answers: Answers) -> BTreeMap<HostPath, Observed<Filesystem>> {
-    answers.sort_unstable_by(|(one, _), (other, _)| one.0.as_os_str().cmp(other.0.as_os_str()));
-    answers.into_iter().collect()
 }
 
 /// A mutex whose holder panicked is taken all the same: the values in it are whole at every step.

@@ -97,7 +97,7 @@ fn root_of_target(target: &Path) -> Option<HostPath> {
             && is_uuid(three[1].as_os_str().as_bytes())
             && three[2].as_os_str() == "volumes"
     })?;
-    Some(HostPath(parts[..at].iter().collect()))
+    Some(parts[..at].iter().collect::<PathBuf>().into())
 }
 
 pub(super) fn is_uuid(name: &[u8]) -> bool {

@@ -5,7 +5,7 @@
 //! looked at again after a moment, unless they waited in the round before too. The clock of its memory
 //! is the caller's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -41,14 +41,17 @@ pub struct Kernel {
 #[derive(Debug, Default)]
 pub struct Looked {
     /// By target path.
-    pub states: BTreeMap<HostPath, KernelState>,
+    pub states: HashMap<HostPath, KernelState>,
     /// The size of the device under a target path.
-    pub sizes: BTreeMap<HostPath, Observed<Option<Bytes>>>,
+    pub sizes: HashMap<HostPath, Observed<Option<Bytes>>>,
     /// Superblocks that had better not be touched.
     pub suspects: BTreeMap<DeviceNumber, Suspicion>,
     /// A filesystem counted an error since the last round: its options may have changed without a signal.
     pub errors_rose: bool,
 }
+
+/// A device, where there is one, and its size.
+type Device = (Option<BlockDevice>, Observed<Option<Bytes>>);
 
 /// Why a superblock had better not be touched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,10 +85,12 @@ impl Kernel {
     /// One round. It sleeps for a moment where requests begin to wait, and only then.
     pub fn look(&mut self, now: Timestamp, mounts: &[Mount]) -> Looked {
         let mut looked = Looked::default();
-        let devices = self.read_devices(now, mounts, &mut looked);
+        let devices = self.read_devices(now, mounts);
         let waiting = self.read_waiting(now, mounts);
-        for mount in mounts {
-            let device = devices.get(&mount.target).copied().flatten();
+        looked.states.reserve(mounts.len());
+        looked.sizes.reserve(mounts.len());
+        for (mount, (device, size)) in mounts.iter().zip(devices) {
+            looked.sizes.insert(mount.target.clone(), size);
             let connection = connection(mount);
             let waiting = connection.and_then(|number| waiting.get(&number).cloned());
             if let Some(Observed::Known(Some(waiting))) = &waiting
@@ -116,16 +121,10 @@ impl Kernel {
         looked
     }
 
-    /// The device under each target, and its size.
-    fn read_devices(
-        &mut self,
-        now: Timestamp,
-        mounts: &[Mount],
-        looked: &mut Looked,
-    ) -> BTreeMap<HostPath, Option<BlockDevice>> {
-        let mut devices: BTreeMap<DeviceNumber, (Option<BlockDevice>, Observed<Option<Bytes>>)> =
-            BTreeMap::new();
-        let mut by_target = BTreeMap::new();
+    /// The device under each mount, and its size.
+    fn read_devices(&mut self, now: Timestamp, mounts: &[Mount]) -> Vec<Device> {
+        let mut devices: BTreeMap<DeviceNumber, Device> = BTreeMap::new();
+        let mut keys = Vec::with_capacity(mounts.len());
         let mut moving: Vec<(DeviceNumber, Activity)> = Vec::new();
         for mount in mounts {
             let number = sysfs::device_of(&self.host_root, mount);
@@ -134,7 +133,7 @@ impl Kernel {
             devices
                 .entry(key)
                 .or_insert_with(|| self.read_device(mount, number, &mut moving));
-            by_target.insert(mount.target.clone(), key);
+            keys.push(key);
         }
         let flights = self.judge_flights(now, &moving);
         for (number, (in_flight, since)) in flights {
@@ -143,14 +142,7 @@ impl Kernel {
                 device.frozen_since = since;
             }
         }
-        by_target
-            .into_iter()
-            .map(|(target, key)| {
-                let (device, size) = &devices[&key];
-                looked.sizes.insert(target.clone(), size.clone());
-                (target, *device)
-            })
-            .collect()
+        keys.iter().map(|key| devices[key].clone()).collect()
     }
 
     fn read_device(
@@ -158,7 +150,7 @@ impl Kernel {
         mount: &Mount,
         number: Option<DeviceNumber>,
         moving: &mut Vec<(DeviceNumber, Activity)>,
-    ) -> (Option<BlockDevice>, Observed<Option<Bytes>>) {
+    ) -> Device {
         let root = self.host_root.as_path();
         let Some(number) = number else {
             // Only these name a device that may be gone from `/dev` and sysfs.

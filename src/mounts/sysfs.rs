@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::Timestamp;
 
@@ -22,7 +22,7 @@ pub fn device_size(host_root: &Path, device: DeviceNumber) -> Observed<Option<By
     if device.major == 0 {
         return Observed::Known(None);
     }
-    let path = HostPath(PathBuf::from(format!("/sys/dev/block/{device}/size")));
+    let path = HostPath::from(format!("/sys/dev/block/{device}/size"));
     let read = match file::read_sysfs(&file::below(host_root, &path)) {
         Ok(read) => read,
         Err(error) => return Observed::Unknown(file::gap("read", &path, &error)),
@@ -57,20 +57,20 @@ pub fn is_present(host_root: &Path, device: DeviceNumber) -> Option<bool> {
 
 /// The kernel's name for a device: `sdb`, `dm-3`, `nvme0n1p1`.
 pub fn name(host_root: &Path, device: DeviceNumber) -> Option<OsString> {
-    let path = HostPath(PathBuf::from(format!("/sys/dev/block/{device}")));
+    let path = HostPath::from(format!("/sys/dev/block/{device}"));
     let target = file::below(host_root, &path).read_link().ok()?;
     target.file_name().map(ToOwned::to_owned)
 }
 
 /// Whether a device refuses writing.
 pub fn is_read_only(host_root: &Path, device: DeviceNumber) -> Observed<bool> {
-    let path = HostPath(PathBuf::from(format!("/sys/dev/block/{device}/ro")));
+    let path = HostPath::from(format!("/sys/dev/block/{device}/ro"));
     read_number(host_root, &path).map(|flag| flag != 0)
 }
 
 /// What a device is doing.
 pub fn activity(host_root: &Path, device: DeviceNumber) -> Observed<Activity> {
-    let path = HostPath(PathBuf::from(format!("/sys/dev/block/{device}/stat")));
+    let path = HostPath::from(format!("/sys/dev/block/{device}/stat"));
     read(host_root, &path, parse_stat)
 }
 
@@ -78,7 +78,7 @@ pub fn activity(host_root: &Path, device: DeviceNumber) -> Observed<Activity> {
 pub fn counts(host_root: &Path, device: DeviceNumber) -> bool {
     // A partition has its disk's queue.
     ["queue/iostats", "../queue/iostats"].iter().any(|below| {
-        let path = HostPath(PathBuf::from(format!("/sys/dev/block/{device}/{below}")));
+        let path = HostPath::from(format!("/sys/dev/block/{device}/{below}"));
         read_number(host_root, &path).known() == Some(&1)
     })
 }

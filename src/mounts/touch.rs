@@ -13,7 +13,7 @@ use nix::sys::stat::Mode;
 use nix::sys::statvfs::{Statvfs, statvfs};
 
 use crate::model::mount::{DeviceNumber, Usage};
-use crate::model::names::HostPath;
+use crate::model::names::{HostPath, Text};
 use crate::model::observed::{Gap, Observed, Why};
 use crate::model::seen::Filesystem;
 use crate::model::sizes::Bytes;
@@ -28,7 +28,7 @@ pub(super) struct Task {
     /// Where it is mounted.
     pub(super) targets: Vec<HostPath>,
     /// Its type.
-    pub(super) fs_type: String,
+    pub(super) fs_type: Text,
     /// Whether to look into its root directory too: `statfs` of a shut-down XFS, or of a
     /// filesystem whose device is gone, is answered from memory.
     pub(super) inside: bool,

@@ -155,7 +155,7 @@ fn mounted(mount: &Observed<Option<Mount>>) -> String {
 
 pub(super) fn mount_of(mount: &Mount) -> String {
     // What is mounted over the file of a raw block volume is a device's node, not a filesystem.
-    if mount.fs_type == "devtmpfs" && mount.root.0 != Path::new("/") {
+    if mount.fs_type == "devtmpfs" && *mount.root.0 != *Path::new("/") {
         return format!("device /dev{}, {}", mount.root, mount.options);
     }
     format!(

@@ -125,8 +125,8 @@ mod tests {
             let published = &mut volume.published[0];
             let fuse = |minor| {
                 let mut mount = sample::mount(published.target.clone());
-                mount.fs_type = "fuse.files".to_owned();
-                mount.source = "files".to_owned();
+                mount.fs_type = "fuse.files".into();
+                mount.source = "files".into();
                 mount.device = DeviceNumber { major: 0, minor };
                 mount
             };
@@ -193,7 +193,7 @@ mod tests {
             if let Observed::Known(inside) = &mut published.inside
                 && let Some(mount) = &mut inside[0].mount
             {
-                mount.fs_type = "tmpfs".to_owned();
+                mount.fs_type = "tmpfs".into();
             }
         });
         check(&RULE, &node, expect![[r#"

@@ -56,7 +56,7 @@ fn check(case: &Case<'_>, verdicts: &mut Verdicts) {
 
 fn unseen(gap: &Gap) -> Gap {
     Gap {
-        what: format!("whether it has grown all the same: {}", gap.what),
+        what: format!("whether it has grown all the same: {}", gap.what).into(),
         ..gap.clone()
     }
 }

@@ -117,7 +117,7 @@ mod tests {
 
     fn emergency(volume: &mut Volume) {
         if let Observed::Known(Some(mount)) = &mut volume.published[0].mount {
-            mount.super_options = "rw,emergency_ro".to_owned();
+            mount.super_options = "rw,emergency_ro".into();
         }
     }
 

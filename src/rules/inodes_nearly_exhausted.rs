@@ -164,7 +164,7 @@ mod tests {
             }
             for mount in [&mut published.mount, &mut volume.staged] {
                 if let Observed::Known(Some(mount)) = mount {
-                    mount.fs_type = "xfs".to_owned();
+                    mount.fs_type = "xfs".into();
                 }
             }
         });

@@ -5,7 +5,6 @@
 
 #![deny(clippy::disallowed_methods)]
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::binding::{self, Standing, Unbound};
@@ -106,7 +105,8 @@ pub enum Check {
 /// unknown, and an unknown outweighs ok.
 #[derive(Debug, Default)]
 pub struct Verdicts {
-    subjects: BTreeMap<Subject, Verdict>,
+    /// In the order of looking, which is mostly that of the subjects.
+    said: Vec<(Subject, Verdict)>,
     gaps: Vec<Gap>,
 }
 
@@ -130,29 +130,41 @@ impl Verdicts {
 
     /// The subject was looked at and is well.
     pub fn ok(&mut self, subject: Subject) {
-        self.subjects.entry(subject).or_insert(Verdict::Ok);
+        self.said.push((subject, Verdict::Ok));
     }
 
     /// The subject could not be judged, for this reason.
     pub fn unknown(&mut self, subject: Subject, gap: &Gap) {
-        let verdict = self.subjects.entry(subject).or_insert(Verdict::Ok);
-        if matches!(verdict, Verdict::Ok) {
-            *verdict = Verdict::Unknown(gap.clone());
-        }
+        self.said.push((subject, Verdict::Unknown(gap.clone())));
     }
 
     /// The subject is not well. A second problem of the same subject adds its evidence to the first.
     pub fn problem(&mut self, subject: Subject, problem: Problem) {
-        match self.subjects.get_mut(&subject) {
-            Some(Verdict::Problem(first)) => first.evidence.extend(problem.evidence),
-            _ => {
-                self.subjects
-                    .insert(subject, Verdict::Problem(Box::new(problem)));
-            }
-        }
+        self.said
+            .push((subject, Verdict::Problem(Box::new(problem))));
     }
 
-    fn of(self, rule: &Rule) -> RuleVerdicts {
+    /// One verdict a subject, by subject.
+    fn merged(mut self) -> Vec<(Subject, Verdict)> {
+        self.said.sort_by(|(one, _), (other, _)| one.cmp(other));
+        self.said.dedup_by(|(subject, next), (before, first)| {
+            if subject != before {
+                return false;
+            }
+            match (first, next) {
+                (Verdict::Problem(first), Verdict::Problem(next)) => {
+                    first.evidence.append(&mut next.evidence);
+                }
+                (first @ Verdict::Ok, next @ Verdict::Unknown(_))
+                | (first, next @ Verdict::Problem(_)) => std::mem::swap(first, next),
+                _ => {}
+            }
+            true
+        });
+        self.said
+    }
+
+    fn of(mut self, rule: &Rule) -> RuleVerdicts {
         let mut verdicts = RuleVerdicts {
             code: rule.code.into(),
             severity: rule.severity,
@@ -161,9 +173,9 @@ impl Verdicts {
             ok: 0,
             problems: Vec::new(),
             unknowns: Vec::new(),
-            gaps: self.gaps,
+            gaps: std::mem::take(&mut self.gaps),
         };
-        for (subject, verdict) in self.subjects {
+        for (subject, verdict) in self.merged() {
             match verdict {
                 Verdict::Ok => verdicts.ok += 1,
                 Verdict::Unknown(gap) => verdicts.unknowns.push((subject, gap)),

@@ -112,7 +112,7 @@ mod tests {
     fn a_hanging_fuse_filesystem_is_told_by_its_connection() {
         let mut node = silent(Why::TimedOut, "no answer within 5s");
         if let Observed::Known(Some(mount)) = &mut node.volumes.items[0].published[0].mount {
-            mount.fs_type = "fuse.sshfs".to_owned();
+            mount.fs_type = "fuse.sshfs".into();
             mount.device.major = 0;
             mount.device.minor = 57;
         }

@@ -132,8 +132,8 @@ mod tests {
         sample::degraded(|volume| {
             if let Observed::Known(Some(staged)) = &mut volume.staged {
                 staged.device = DeviceNumber { major, minor };
-                staged.source = "/dev/sdc".to_owned();
-                staged.fs_type = fs_type.to_owned();
+                staged.source = "/dev/sdc".into();
+                staged.fs_type = fs_type.into();
             }
         })
     }

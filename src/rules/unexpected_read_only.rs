@@ -85,8 +85,8 @@ mod tests {
         sample::degraded(|volume| {
             let published = &mut volume.published[0];
             if let Observed::Known(Some(mount)) = &mut published.mount {
-                mount.options = options.to_owned();
-                mount.super_options = super_options.to_owned();
+                mount.options = options.into();
+                mount.super_options = super_options.into();
             }
             change(published);
         })

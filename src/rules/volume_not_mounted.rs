@@ -270,7 +270,7 @@ mod tests {
             let mut inside = sample::inside();
             if let Some(mount) = &mut inside.mount {
                 mount.root = "/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount".into();
-                mount.source = "/dev/vda2".to_owned();
+                mount.source = "/dev/vda2".into();
             }
             published.inside = Observed::Known(vec![inside]);
         });
@@ -293,7 +293,7 @@ mod tests {
             volume.staged = Observed::Known(None);
             if let Observed::Known(Some(mount)) = &mut volume.published[0].mount {
                 mount.root = "/lib/kubelet/plugins/kubernetes.io/csi/disk.example.com/4711/globalmount/vol-11".into();
-                mount.source = "/dev/vda2".to_owned();
+                mount.source = "/dev/vda2".into();
             }
         });
         check(&RULE, &node, expect![[r#"

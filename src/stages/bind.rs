@@ -66,7 +66,7 @@ fn steps(all: &Binding, one: &Waiting, standing: &Standing<'_>) -> Vec<Step> {
 /// The step where it stands, or why that is not known.
 fn stands_at(standing: &Standing<'_>, one: &Waiting) -> Result<BindStage, String> {
     Ok(match standing {
-        Standing::Unknown(gap) => return Err(gap.what.clone()),
+        Standing::Unknown(gap) => return Err(gap.what.to_string()),
         Standing::Leaving => return Err("it is being deleted".to_owned()),
         Standing::NoDefault | Standing::NoClass(_) => BindStage::ClassExists,
         Standing::NoPod(_) | Standing::NoNode(..) => BindStage::Consumer,
@@ -76,7 +76,7 @@ fn stands_at(standing: &Standing<'_>, one: &Waiting) -> Result<BindStage, String
             if binding::is_taken_up(one) || one.provisioner_seen.is_some() {
                 BindStage::VolumeFound
             } else if let Some(gap) = binding::unheard(one, class) {
-                return Err(gap.what);
+                return Err(gap.what.to_string());
             } else {
                 BindStage::Provisioner
             }
@@ -162,6 +162,6 @@ fn consumer(all: &Binding, one: &Waiting) -> String {
     }
     match &one.users {
         Observed::Known(users) => format!("{} pods name it", users.len()),
-        Observed::Unknown(gap) => gap.what.clone(),
+        Observed::Unknown(gap) => gap.what.to_string(),
     }
 }

@@ -211,7 +211,7 @@ pub(super) fn unknown(stage: MountStage, gap: &Gap) -> Step {
 /// A reason: that nobody was asked goes without saying so twice.
 pub(super) fn words(gap: &Gap) -> String {
     match gap.why {
-        Why::NotAsked => gap.what.clone(),
+        Why::NotAsked => gap.what.to_string(),
         _ => gap.to_string(),
     }
 }

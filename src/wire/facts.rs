@@ -16,27 +16,26 @@ use crate::wire::value::{
     split, split_option, text, timestamp, unsaid, word,
 };
 
-impl From<&NodeFacts> for v1::NodeFacts {
-    fn from(facts: &NodeFacts) -> Self {
-        Self {
-            node: facts.node.to_string(),
-            observed_at_ns: nanoseconds(facts.observed_at),
-            thresholds: Some(v1::Thresholds {
-                nearly_full_percent: u32::from(facts.thresholds.nearly_full_percent),
-            }),
-            volumes: facts.volumes.items.iter().map(Into::into).collect(),
-            volume_gaps: facts.volumes.gaps.iter().map(Into::into).collect(),
-            drivers: facts.drivers.items.iter().map(Into::into).collect(),
-            driver_gaps: facts.drivers.gaps.iter().map(Into::into).collect(),
-            gaps: facts.gaps.iter().map(Into::into).collect(),
-            leftovers: facts.leftovers.items.iter().map(Into::into).collect(),
-            leftover_gaps: facts.leftovers.gaps.iter().map(Into::into).collect(),
-            uncovered: facts.uncovered.items.iter().map(Into::into).collect(),
-            uncovered_gaps: facts.uncovered.gaps.iter().map(Into::into).collect(),
-            waiting: facts.waiting.items.iter().map(Into::into).collect(),
-            waiting_gaps: facts.waiting.gaps.iter().map(Into::into).collect(),
-            kubelet: Some((&facts.kubelet).into()),
-        }
+/// All but the volumes, of which there may be thousands.
+pub(super) fn without_volumes(facts: &NodeFacts) -> v1::NodeFacts {
+    v1::NodeFacts {
+        node: facts.node.to_string(),
+        observed_at_ns: nanoseconds(facts.observed_at),
+        thresholds: Some(v1::Thresholds {
+            nearly_full_percent: u32::from(facts.thresholds.nearly_full_percent),
+        }),
+        volumes: Vec::new(),
+        volume_gaps: facts.volumes.gaps.iter().map(Into::into).collect(),
+        drivers: facts.drivers.items.iter().map(Into::into).collect(),
+        driver_gaps: facts.drivers.gaps.iter().map(Into::into).collect(),
+        gaps: facts.gaps.iter().map(Into::into).collect(),
+        leftovers: facts.leftovers.items.iter().map(Into::into).collect(),
+        leftover_gaps: facts.leftovers.gaps.iter().map(Into::into).collect(),
+        uncovered: facts.uncovered.items.iter().map(Into::into).collect(),
+        uncovered_gaps: facts.uncovered.gaps.iter().map(Into::into).collect(),
+        waiting: facts.waiting.items.iter().map(Into::into).collect(),
+        waiting_gaps: facts.waiting.gaps.iter().map(Into::into).collect(),
+        kubelet: Some((&facts.kubelet).into()),
     }
 }
 
@@ -87,7 +86,7 @@ impl From<&Volume> for v1::Volume {
         let (health, health_gap) =
             split(&volume.health, |all| all.iter().map(Into::into).collect());
         Self {
-            spec_name: volume.spec_name.clone(),
+            spec_name: volume.spec_name.to_string(),
             driver: volume.driver.to_string(),
             handle: handle.unwrap_or_default(),
             handle_gap,
@@ -123,7 +122,7 @@ impl TryFrom<v1::Volume> for Volume {
     fn try_from(volume: v1::Volume) -> Result<Self, WireError> {
         let handle = (!volume.handle.is_empty()).then(|| name(volume.handle).into());
         Ok(Self {
-            spec_name: name(required("spec_name", volume.spec_name)?),
+            spec_name: name(required("spec_name", volume.spec_name)?).into(),
             driver: name(volume.driver).into(),
             handle: observed(handle, volume.handle_gap, "the volume's handle"),
             claim: optional("claim", volume.claim)?,
@@ -171,10 +170,10 @@ impl From<&Mount> for v1::Mount {
             minor: mount.device.minor,
             root: path_bytes(&mount.root),
             target: path_bytes(&mount.target),
-            options: mount.options.clone(),
-            fs_type: mount.fs_type.clone(),
-            source: mount.source.clone(),
-            super_options: mount.super_options.clone(),
+            options: mount.options.to_string(),
+            fs_type: mount.fs_type.to_string(),
+            source: mount.source.to_string(),
+            super_options: mount.super_options.to_string(),
         }
     }
 }
@@ -195,10 +194,10 @@ impl TryFrom<v1::Mount> for Mount {
             },
             root: path(mount.root),
             target: path(mount.target),
-            options: text(mount.options),
-            fs_type: word(mount.fs_type),
-            source: text(mount.source),
-            super_options: text(mount.super_options),
+            options: text(mount.options).into(),
+            fs_type: word(mount.fs_type).into(),
+            source: text(mount.source).into(),
+            super_options: text(mount.super_options).into(),
         })
     }
 }

@@ -25,6 +25,7 @@ pub(crate) mod strategies;
 
 use prost::Message;
 use prost::bytes::Bytes;
+use prost::encoding::message;
 
 use crate::model::finding::{Finding, Subject};
 use crate::model::scan::{Origin, Scan};
@@ -34,6 +35,14 @@ use crate::wire::value::{all, duration, milliseconds, name, required, word};
 
 pub use crate::wire::reply::{at, at_ns, least_severity};
 pub use crate::wire::weight::weigh_scan;
+
+/// The numbers of fields that are written piece by piece (`proto/csidoctor/v1/scan.proto`).
+const FACTS: u32 = 6;
+const VERDICTS: u32 = 7;
+const VOLUMES: u32 = 4;
+
+/// Bytes of a volume with its pod, its claim and its sizes.
+const USUAL_VOLUME: usize = 1536;
 
 /// What could not be taken from the wire.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -85,20 +94,6 @@ impl WireError {
     }
 }
 
-impl From<&Scan> for v1::Scan {
-    fn from(scan: &Scan) -> Self {
-        Self {
-            instance: scan.origin.instance.clone(),
-            sequence: scan.origin.sequence,
-            version: scan.version.clone(),
-            interval_ms: milliseconds(scan.interval),
-            took_ms: milliseconds(scan.took),
-            facts: Some((&scan.facts).into()),
-            verdicts: scan.verdicts.iter().map(Into::into).collect(),
-        }
-    }
-}
-
 impl TryFrom<v1::Scan> for Scan {
     type Error = WireError;
 
@@ -121,8 +116,32 @@ impl TryFrom<v1::Scan> for Scan {
 }
 
 /// The bytes of a scan.
+///
+/// What there is much of is converted, written and dropped one after the other: made as a whole, the
+/// message would take more memory than the scan itself.
 pub fn encode_scan(scan: &Scan) -> Vec<u8> {
-    v1::Scan::from(scan).encode_to_vec()
+    let volumes = &scan.facts.volumes.items;
+    let mut facts = Vec::with_capacity(volumes.len() * USUAL_VOLUME);
+    for volume in volumes {
+        message::encode(VOLUMES, &v1::Volume::from(volume), &mut facts);
+    }
+    let around = v1::Scan {
+        instance: scan.origin.instance.clone(),
+        sequence: scan.origin.sequence,
+        version: scan.version.clone(),
+        interval_ms: milliseconds(scan.interval),
+        took_ms: milliseconds(scan.took),
+        facts: Some(facts::without_volumes(&scan.facts)),
+        verdicts: Vec::new(),
+    };
+    let mut bytes = around.encode_to_vec();
+    bytes.reserve(facts.len());
+    // A message that comes in pieces is all of them together.
+    prost::encoding::bytes::encode(FACTS, &facts, &mut bytes);
+    for verdicts in &scan.verdicts {
+        message::encode(VERDICTS, &v1::RuleVerdicts::from(verdicts), &mut bytes);
+    }
+    bytes
 }
 
 /// The scan of these bytes.

@@ -77,7 +77,7 @@ fn steers(character: char) -> bool {
 pub(super) fn path(mut bytes: Vec<u8>) -> HostPath {
     bytes.truncate(PATH_LIMIT);
     if is_plain(&bytes) {
-        return HostPath(PathBuf::from(OsString::from_vec(bytes)));
+        return PathBuf::from(OsString::from_vec(bytes)).into();
     }
     for index in 0..bytes.len() {
         // U+0080 to U+009F steer terminals too: 0xC2 and a byte below 0xA0.
@@ -87,7 +87,7 @@ pub(super) fn path(mut bytes: Vec<u8>) -> HostPath {
             bytes[index] = b'?';
         }
     }
-    HostPath(PathBuf::from(OsString::from_vec(bytes)))
+    PathBuf::from(OsString::from_vec(bytes)).into()
 }
 
 /// The bytes of a path.
@@ -149,7 +149,7 @@ impl From<&Gap> for v1::Gap {
     fn from(gap: &Gap) -> Self {
         Self {
             why: gap.why.as_str().to_owned(),
-            what: gap.what.clone(),
+            what: gap.what.to_string(),
             since_ns: gap.since.map_or(0, nanoseconds),
         }
     }
@@ -164,7 +164,7 @@ impl From<v1::Gap> for Gap {
         };
         Self {
             why: known.unwrap_or(Why::Malformed),
-            what,
+            what: what.into(),
             since: (gap.since_ns != 0).then(|| timestamp(gap.since_ns)),
         }
     }

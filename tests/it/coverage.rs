@@ -31,7 +31,7 @@ fn kinds() -> Vec<(&'static str, NodeFacts)> {
         volume.claim = None;
         volume.persistent = Observed::Known(None);
         volume.attachment = Observed::Known(None);
-        "scratch".clone_into(&mut volume.spec_name);
+        volume.spec_name = "scratch".into();
     });
     let ephemeral = sample::degraded(|volume| {
         if let Some(claim) = &mut volume.claim {

@@ -70,7 +70,7 @@ async fn check(host: &Host, deadline: Duration, expected: &Expect) {
 }
 
 fn socket(directory: &str) -> HostPath {
-    HostPath(plugin_socket(Path::new("/k"), directory))
+    HostPath::from(plugin_socket(Path::new("/k"), directory))
 }
 
 async fn stats(plugins: &Plugins, directory: &str, volume: &str) -> Observed<DriverStats> {

@@ -75,7 +75,7 @@ impl Drop for Process {
 fn scan(node: usize, sequence: u64) -> Scan {
     let volumes = (0..size().1).map(|index| {
         let mut volume = sample::node().volumes.items.remove(0);
-        volume.spec_name = format!("pvc-{node}-{index}");
+        volume.spec_name = format!("pvc-{node}-{index}").into();
         volume
     });
     let name = format!("node-{node}");

@@ -48,7 +48,9 @@ fn a_table_with_a_broken_and_a_non_utf8_line() {
         [
             Gap {
                 why: Malformed,
-                what: "read line 2 of the mount table: the mount ID is no number: this line is broken",
+                what: Text(
+                    "read line 2 of the mount table: the mount ID is no number: this line is broken",
+                ),
                 since: None,
             },
         ]
@@ -77,7 +79,7 @@ fn this_machines_own_table_has_no_gap() {
             table
                 .items
                 .iter()
-                .any(|mount| mount.target.0 == Path::new("/"))
+                .any(|mount| *mount.target.0 == *Path::new("/"))
         );
     }
 }
@@ -189,10 +191,10 @@ fn sizes_of_devices() {
             device,
             root: root.into(),
             target: "/t".into(),
-            options: "rw".to_owned(),
-            fs_type: fs_type.to_owned(),
-            source: source.to_owned(),
-            super_options: "rw".to_owned(),
+            options: "rw".into(),
+            fs_type: fs_type.into(),
+            source: source.into(),
+            super_options: "rw".into(),
         };
         device_of(host.path(), &mount)
     };
@@ -226,7 +228,7 @@ fn a_real_filesystem_answers() {
     let place = |target: &str, minor| Place {
         target: target.into(),
         device: DeviceNumber { major: 1, minor },
-        fs_type: "ext4".to_owned(),
+        fs_type: "ext4".into(),
     };
     let places = vec![place("/volume", 1), place("/missing", 2)];
     let answers = prober.look(Timestamp::UNIX_EPOCH, places, &BTreeMap::new());

@@ -232,7 +232,7 @@ fn nfs_node(index: usize, hang: usize, since: Timestamp, at: Timestamp) -> NodeF
         let mount = |mount: &mut Observed<Option<Mount>>| {
             if let Observed::Known(Some(mount)) = mount {
                 mount.fs_type = "nfs4".into();
-                mount.source = format!("nfs-1.example.com:/data/{index}/{pod}");
+                mount.source = format!("nfs-1.example.com:/data/{index}/{pod}").into();
                 mount.device.major = 0;
             }
         };

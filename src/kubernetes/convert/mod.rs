@@ -162,7 +162,7 @@ pub fn attachment(attachment: storage::VolumeAttachment) -> Result<Attachment, E
 
 /// A Node: its name.
 pub fn node(node: &PartialObjectMeta<core::Node>) -> Result<NodeName, Error> {
-    Ok(NodeName(name(&node.metadata)?))
+    Ok(name(&node.metadata)?.into())
 }
 
 /// A CSINode, which has the name of its node.

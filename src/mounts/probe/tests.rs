@@ -87,7 +87,7 @@ impl Fixture {
         }
     }
 
-    fn look(&self, second: i64, places: Vec<Place>) -> BTreeMap<HostPath, Observed<Filesystem>> {
+    fn look(&self, second: i64, places: Vec<Place>) -> HashMap<HostPath, Observed<Filesystem>> {
         self.prober.look(
             Timestamp::from_second(second).unwrap(),
             places,
@@ -98,7 +98,8 @@ impl Fixture {
     fn check(&self, second: i64, places: &[(u32, &str)], expected: &Expect) {
         let places = places.iter().map(|(minor, path)| place(*minor, path));
         let mut shown = String::new();
-        for (target, answer) in self.look(second, places.collect()) {
+        let answers: BTreeMap<_, _> = self.look(second, places.collect()).into_iter().collect();
+        for (target, answer) in answers {
             match answer {
                 Observed::Known(filesystem) => {
                     writeln!(shown, "{target} {}", filesystem.usage.total_bytes).unwrap();
@@ -130,7 +131,7 @@ fn place(minor: u32, path: &str) -> Place {
     Place {
         target: format!("/{minor}{path}").into(),
         device: DeviceNumber { major: 0, minor },
-        fs_type: if minor == 9 { "xfs" } else { "ext4" }.to_owned(),
+        fs_type: if minor == 9 { "xfs" } else { "ext4" }.into(),
     }
 }
 
@@ -307,9 +308,10 @@ fn a_suspect_is_spared_once_and_then_known() {
         };
         let suspects = BTreeMap::from([waiting(1), waiting(2), (place(3, "").device, frozen)]);
         let answers = fixture.prober.look(now, places, &suspects);
+        let answers: BTreeMap<_, _> = answers.into_iter().collect();
         let words = answers.into_values().map(|answer| match answer {
             Observed::Known(_) => "answers".to_owned(),
-            Observed::Unknown(gap) => gap.what,
+            Observed::Unknown(gap) => gap.what.to_string(),
         });
         words.collect::<Vec<_>>().join("\n")
     };

@@ -157,7 +157,7 @@ impl From<&Gap> for GapItem {
     fn from(gap: &Gap) -> Self {
         Self {
             why: gap.why.as_str(),
-            what: gap.what.clone(),
+            what: gap.what.to_string(),
             since: gap.since.map(|since| since.to_string()),
         }
     }

@@ -90,7 +90,7 @@ pub(super) fn volume(one: &NodeVolume) -> VolumeItem {
     let sizes = &volume.sizes;
     let usage = volume.usage();
     VolumeItem {
-        name: volume.spec_name.clone(),
+        name: volume.spec_name.to_string(),
         subject: subject(&volume.subject(&one.node)),
         driver: volume.driver.to_string(),
         handle: volume.handle.known().map(ToString::to_string),

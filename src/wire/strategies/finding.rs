@@ -141,7 +141,7 @@ pub(crate) fn story() -> impl Strategy<Value = Story> {
     (finding(), few(name()), few(finding()), option::of(text())).prop_map(
         |(finding, places, explains, silenced)| Story {
             finding,
-            places: places.into_iter().map(NodeName).collect(),
+            places: places.into_iter().map(NodeName::from).collect(),
             explains,
             silenced,
         },

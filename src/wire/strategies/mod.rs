@@ -53,7 +53,11 @@ fn gap() -> impl Strategy<Value = Gap> {
         text(),
         option::of(time()),
     )
-        .prop_map(|(why, what, since)| Gap { why, what, since })
+        .prop_map(|(why, what, since)| Gap {
+            why,
+            what: what.into(),
+            since,
+        })
 }
 
 fn observed<T: std::fmt::Debug + Clone>(

@@ -36,10 +36,10 @@ pub(super) fn mount() -> impl Strategy<Value = Mount> {
                     device: DeviceNumber { major, minor },
                     root,
                     target,
-                    options,
-                    fs_type,
-                    source,
-                    super_options,
+                    options: options.into(),
+                    fs_type: fs_type.into(),
+                    source: source.into(),
+                    super_options: super_options.into(),
                 }
             },
         )
@@ -254,7 +254,7 @@ pub(super) fn volume() -> impl Strategy<Value = Volume> {
                 let (persistent, attachment, class, events, resizer_seen) = objects;
                 let (staging, staged, published) = paths;
                 Volume {
-                    spec_name,
+                    spec_name: spec_name.into(),
                     driver: driver.into(),
                     handle: handle.map(Into::into),
                     claim,

@@ -1,6 +1,6 @@
 //! What a kernel and plugins would answer in a scenario: `answers.yaml`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -218,7 +218,7 @@ impl World {
     }
 
     /// The kernel can tell of each path that answers anything at all.
-    fn states(&self) -> BTreeMap<HostPath, KernelState> {
+    fn states(&self) -> HashMap<HostPath, KernelState> {
         let well = StateAnswer::default();
         let paths = self.filesystems.keys().chain(self.devices.keys());
         let paths = paths.chain(self.states.keys());
@@ -232,7 +232,7 @@ impl World {
     }
 
     /// What filesystems answer where they are asked: a story names the pods' paths.
-    fn filesystems(&self, facts: &NodeFacts) -> BTreeMap<HostPath, Observed<Filesystem>> {
+    fn filesystems(&self, facts: &NodeFacts) -> HashMap<HostPath, Observed<Filesystem>> {
         let volumes = facts.volumes.items.iter();
         let published =
             volumes.flat_map(|volume| volume.published.iter().map(move |one| (volume, one)));
