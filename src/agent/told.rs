@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 
-use crate::agent::scan::{Scanner, mounted};
+use crate::agent::scan::Scanner;
 use crate::join;
 use crate::model::driver::Plugin;
 use crate::model::facts::NodeFacts;
@@ -65,6 +65,13 @@ impl Scanner {
             path,
             staging,
         } = question;
+        // Capabilities that were not told are not absent ones.
+        if let Observed::Unknown(gap) = &plugin.capabilities {
+            return Told {
+                stats: Observed::Unknown(gap.clone()),
+                health: Observed::Unknown(gap.clone()),
+            };
+        }
         let stats = if plugin.can("GET_VOLUME_STATS") == Some(true) {
             self.plugins.stats(socket, handle, &path, staging).await
         } else {
@@ -87,7 +94,7 @@ fn question<'a>(
 ) -> Result<Question<'a>, Gap> {
     let mut drivers = facts.drivers.items.iter();
     let driver = drivers.find(|driver| driver.name == volume.driver);
-    let (Some(driver), Some(mount)) = (driver, mounted(volume).next()) else {
+    let (Some(driver), Some(mount)) = (driver, volume.mounts_in_use().next()) else {
         let what = format!("volume {handle} is mounted in no pod");
         return Err(Gap::new(Why::NotFound, what));
     };

@@ -84,7 +84,7 @@ impl<'a> Joiner<'a> {
                     VolumeMode::Filesystem,
                 );
                 entry.persistent = Observed::Known(None);
-                let asked = volume.read_only.then(|| "the pod".to_owned());
+                let asked = Observed::Known(volume.read_only.then(|| "the pod".to_owned()));
                 self.publish(
                     pod,
                     volume,
@@ -134,7 +134,7 @@ impl<'a> Joiner<'a> {
         entry.attachment = attachment;
         entry.class = class;
         entry.sizes = declared_sizes(claim, Some(persistent));
-        let asked = asked_read_only(volume, Some(persistent));
+        let asked = asked_read_only(volume, Observed::Known(persistent));
         self.publish(
             pod,
             volume,
@@ -177,9 +177,9 @@ impl<'a> Joiner<'a> {
             VolumeMode::Filesystem,
         );
         entry.claim = Some(claim.clone());
-        entry.persistent = Observed::Unknown(gap);
+        entry.persistent = Observed::Unknown(gap.clone());
         entry.sizes = declared_sizes(claim, None);
-        let asked = asked_read_only(volume, None);
+        let asked = asked_read_only(volume, Observed::Unknown(gap));
         self.publish(
             pod,
             volume,
@@ -264,7 +264,7 @@ impl<'a> Joiner<'a> {
             mount,
             usage: untouched(),
             elsewhere: untouched(),
-            asked_read_only: None,
+            asked_read_only: Observed::Unknown(unasked.clone()),
             sub_paths: Vec::new(),
             device_node: false,
         }
@@ -317,7 +317,7 @@ impl<'a> Joiner<'a> {
         volume: &PodVolume,
         spec_name: &str,
         identity: &Identity,
-        asked_read_only: Option<String>,
+        asked_read_only: Observed<Option<String>>,
     ) {
         let Some(entry) = self.volumes.get(identity) else {
             return;

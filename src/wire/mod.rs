@@ -25,7 +25,8 @@ pub(crate) mod strategies;
 
 use prost::Message;
 use prost::bytes::Bytes;
-use prost::encoding::message;
+use prost::encoding::bytes::{encode, encoded_len};
+use prost::encoding::{WireType, encode_key, encode_varint, message};
 
 use crate::model::finding::{Finding, Subject};
 use crate::model::scan::{Origin, Scan};
@@ -39,6 +40,7 @@ pub use crate::wire::weight::weigh_scan;
 /// The numbers of fields that are written piece by piece (`proto/csidoctor/v1/scan.proto`).
 const FACTS: u32 = 6;
 const VERDICTS: u32 = 7;
+const VOLUMES: u32 = 4;
 
 /// Bytes of a volume with its pod, its claim and its sizes.
 const USUAL_VOLUME: usize = 1536;
@@ -136,13 +138,15 @@ pub fn encode_scan(scan: &Scan) -> Vec<u8> {
     let unknowns = scan.verdicts.iter().map(|one| one.unknowns.len());
     let unknowns: usize = unknowns.sum();
     bytes.reserve(volumes.len() * USUAL_VOLUME + unknowns * USUAL_UNKNOWN);
-    // A message that comes in pieces is all of them together.
+    // A message that comes in pieces is all of them together: here of facts with one volume each,
+    // whose length is known once it is written.
+    let mut one = Vec::with_capacity(USUAL_VOLUME);
     for volume in volumes {
-        let piece = v1::NodeFacts {
-            volumes: vec![volume.into()],
-            ..Default::default()
-        };
-        message::encode(FACTS, &piece, &mut bytes);
+        one.clear();
+        v1::Volume::from(volume).encode_raw(&mut one);
+        encode_key(FACTS, WireType::LengthDelimited, &mut bytes);
+        encode_varint(encoded_len(VOLUMES, &one) as u64, &mut bytes);
+        encode(VOLUMES, &one, &mut bytes);
     }
     for verdicts in &scan.verdicts {
         message::encode(VERDICTS, &v1::RuleVerdicts::from(verdicts), &mut bytes);

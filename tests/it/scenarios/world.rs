@@ -250,10 +250,13 @@ impl World {
         let told = volumes.map(|volume| {
             let handle = volume.handle.known()?;
             let mut answers = self.stats.iter();
-            let answer = answers.find(|one| one.is_of(&volume.driver, handle))?;
-            Some(Told {
-                stats: answer.seen(),
-                health: health(answer.health.as_ref()),
+            let answer = answers.find(|one| one.is_of(&volume.driver, handle));
+            Some(match answer {
+                Some(answer) => Told {
+                    stats: answer.seen(),
+                    health: health(answer.health.as_ref()),
+                },
+                None => untold(facts, volume),
             })
         });
         told.collect()
@@ -284,6 +287,20 @@ impl World {
                 })
                 .collect(),
         }
+    }
+}
+
+/// Of a driver of which the story tells no answer: it has no such calls, or is gone.
+fn untold(facts: &NodeFacts, volume: &Volume) -> Told {
+    let mut drivers = facts.drivers.items.iter();
+    let driver = drivers.find(|driver| driver.name == volume.driver);
+    let gone = driver.and_then(|driver| driver.plugin.gap());
+    let gap = gone
+        .cloned()
+        .unwrap_or_else(|| Gap::new(Why::Unsupported, "the driver tells nothing of its volumes"));
+    Told {
+        stats: Observed::Unknown(gap.clone()),
+        health: Observed::Unknown(gap),
     }
 }
 
