@@ -169,7 +169,7 @@ mod tests {
             "not asked" => Observed::Unknown(gap(Why::NotAsked)),
             "NOT_FOUND" => Observed::Unknown(gap(Why::NotFound)),
             "driver gone" => Observed::Unknown(gap(Why::Unavailable)),
-            "capabilities not known" => Observed::Unknown(gap(Why::TimedOut)),
+            "capabilities not known" => Observed::Unknown(gap(Why::Malformed)),
             "mounted in no pod" => Observed::Known(Vec::new()),
             words => Observed::Known(entries(words)),
         }
