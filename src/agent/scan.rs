@@ -351,8 +351,7 @@ impl Scanner {
             filesystems,
             devices: looked.sizes,
             states: looked.states,
-            stats: told.stats,
-            health: told.health,
+            told,
             ..Answers::default()
         };
         (answers, looked.errors_rose)

@@ -42,7 +42,7 @@ pub(super) fn join(seen: &Seen) -> Listing<Volume> {
     );
     add_new(&mut gaps, seen.kubelet.pod_volumes.gaps.iter().cloned());
     Listing {
-        items: joiner.volumes.into_values().collect(),
+        items: joiner.volumes.into_values().map(|one| *one).collect(),
         gaps,
     }
 }
@@ -57,7 +57,8 @@ enum Identity {
 struct Joiner<'a> {
     seen: &'a Seen,
     index: Index<'a>,
-    volumes: BTreeMap<Identity, Volume>,
+    /// Boxed: a tree moves what it holds.
+    volumes: BTreeMap<Identity, Box<Volume>>,
     gaps: Vec<Gap>,
 }
 
@@ -287,7 +288,7 @@ impl<'a> Joiner<'a> {
         let root = &self.seen.kubelet.root;
         let path = paths::staging(root, mode, driver, handle, spec_name);
         let (staging, staged) = self.index.staged(path, spec_name);
-        self.volumes.entry(identity).or_insert_with(|| Volume {
+        let new = || Volume {
             spec_name: spec_name.into(),
             driver: driver.clone(),
             handle: Observed::Known(handle.clone()),
@@ -300,7 +301,8 @@ impl<'a> Joiner<'a> {
             mode,
             staging: Some(staging),
             staged,
-            published: Vec::new(),
+            // Most volumes are in one pod.
+            published: Vec::with_capacity(1),
             stats: untouched(),
             health: untouched(),
             condition_promised: false,
@@ -310,7 +312,9 @@ impl<'a> Joiner<'a> {
                 errors: untouched(),
                 waiting: untouched(),
             },
-        })
+        };
+        let entry = self.volumes.entry(identity);
+        entry.or_insert_with(|| Box::new(new()))
     }
 
     fn publish(

@@ -176,12 +176,19 @@ pub struct Answers {
     pub devices: HashMap<HostPath, Observed<Option<Bytes>>>,
     /// What the kernel says of what is mounted on a target path.
     pub states: HashMap<HostPath, KernelState>,
-    /// What the driver says of a volume.
-    pub stats: HashMap<(DriverName, VolumeHandle), Observed<DriverStats>>,
+    /// What drivers say of the volumes, in the order of the facts; none of one that nobody was asked about.
+    pub told: Vec<Option<Told>>,
     /// Who has a mount at a target path that is none of the host's.
     pub elsewhere: HashMap<HostPath, Observed<Option<Elsewhere>>>,
-    /// What the driver says of a volume's health.
-    pub health: HashMap<(DriverName, VolumeHandle), Observed<Vec<HealthEntry>>>,
+}
+
+/// What a driver says of one volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Its usage, and its condition where the driver tells it there.
+    pub stats: Observed<DriverStats>,
+    /// Its health, where the driver has a call for that.
+    pub health: Observed<Vec<HealthEntry>>,
 }
 
 /// What a filesystem answers.

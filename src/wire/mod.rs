@@ -39,10 +39,12 @@ pub use crate::wire::weight::weigh_scan;
 /// The numbers of fields that are written piece by piece (`proto/csidoctor/v1/scan.proto`).
 const FACTS: u32 = 6;
 const VERDICTS: u32 = 7;
-const VOLUMES: u32 = 4;
 
 /// Bytes of a volume with its pod, its claim and its sizes.
 const USUAL_VOLUME: usize = 1536;
+
+/// Bytes of a subject with the reason why it could not be judged.
+const USUAL_UNKNOWN: usize = 256;
 
 /// What could not be taken from the wire.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -121,10 +123,6 @@ impl TryFrom<v1::Scan> for Scan {
 /// message would take more memory than the scan itself.
 pub fn encode_scan(scan: &Scan) -> Vec<u8> {
     let volumes = &scan.facts.volumes.items;
-    let mut facts = Vec::with_capacity(volumes.len() * USUAL_VOLUME);
-    for volume in volumes {
-        message::encode(VOLUMES, &v1::Volume::from(volume), &mut facts);
-    }
     let around = v1::Scan {
         instance: scan.origin.instance.clone(),
         sequence: scan.origin.sequence,
@@ -135,9 +133,17 @@ pub fn encode_scan(scan: &Scan) -> Vec<u8> {
         verdicts: Vec::new(),
     };
     let mut bytes = around.encode_to_vec();
-    bytes.reserve(facts.len());
+    let unknowns = scan.verdicts.iter().map(|one| one.unknowns.len());
+    let unknowns: usize = unknowns.sum();
+    bytes.reserve(volumes.len() * USUAL_VOLUME + unknowns * USUAL_UNKNOWN);
     // A message that comes in pieces is all of them together.
-    prost::encoding::bytes::encode(FACTS, &facts, &mut bytes);
+    for volume in volumes {
+        let piece = v1::NodeFacts {
+            volumes: vec![volume.into()],
+            ..Default::default()
+        };
+        message::encode(FACTS, &piece, &mut bytes);
+    }
     for verdicts in &scan.verdicts {
         message::encode(VERDICTS, &v1::RuleVerdicts::from(verdicts), &mut bytes);
     }

@@ -15,7 +15,7 @@ use csi_doctor::model::objects::{ContainerPlace, PodState, PodVolume, PodVolumeS
 use csi_doctor::model::observed::{Gap, Listing, Observed, Why};
 use csi_doctor::model::sample;
 use csi_doctor::model::seen::{
-    Answers, ContainerSeen, Filesystem, KubeletProcess, NamespaceSeen, PluginSeen, Seen,
+    Answers, ContainerSeen, Filesystem, KubeletProcess, NamespaceSeen, PluginSeen, Seen, Told,
 };
 use csi_doctor::model::sizes::Bytes;
 use csi_doctor::model::state::{BlockDevice, FilesystemErrors, KernelState};
@@ -260,6 +260,20 @@ impl World {
         answers.collect()
     }
 
+    fn told(&self, facts: &NodeFacts) -> Vec<Option<Told>> {
+        let volumes = facts.volumes.items.iter();
+        let told = volumes.map(|volume| {
+            let handle = volume.handle.known()?;
+            let mut answers = self.stats.iter();
+            let answer = answers.find(|one| one.is_of(&volume.driver, handle))?;
+            Some(Told {
+                stats: answer.seen(),
+                health: health(answer.health.as_ref()),
+            })
+        });
+        told.collect()
+    }
+
     pub(super) fn answers(&self, facts: &NodeFacts) -> Answers {
         let path = |path: &String| HostPath::from(path.as_str());
         Answers {
@@ -270,11 +284,7 @@ impl World {
                 .map(|(target, size)| (path(target), Observed::Known(size.map(Bytes))))
                 .collect(),
             states: self.states(),
-            stats: self
-                .stats
-                .iter()
-                .map(|answer| (answer.key(), answer.seen()))
-                .collect(),
+            told: self.told(facts),
             elsewhere: self
                 .elsewhere
                 .iter()
@@ -287,11 +297,6 @@ impl World {
                     };
                     (path(target), Observed::Known(Some(place)))
                 })
-                .collect(),
-            health: self
-                .stats
-                .iter()
-                .map(|answer| (answer.key(), health(answer.health.as_ref())))
                 .collect(),
         }
     }
@@ -377,8 +382,8 @@ fn health(told: Option<&Vec<HealthAnswer>>) -> Observed<Vec<HealthEntry>> {
 }
 
 impl StatsAnswer {
-    fn key(&self) -> (DriverName, VolumeHandle) {
-        (self.driver.as_str().into(), self.handle.as_str().into())
+    fn is_of(&self, driver: &DriverName, handle: &VolumeHandle) -> bool {
+        self.driver == driver.as_str() && self.handle == handle.as_str()
     }
 
     fn seen(&self) -> Observed<DriverStats> {
