@@ -15,8 +15,8 @@ pub(super) struct Table<'a> {
     listing: &'a Listing<Mount>,
     /// The last mount of each path.
     last: HashMap<&'a [u8], &'a Mount>,
-    /// All mounts of the paths that have several.
-    several: HashMap<&'a [u8], Vec<&'a Mount>>,
+    /// What is seen at the paths that have several mounts.
+    tops: HashMap<&'a [u8], Top<'a>>,
 }
 
 /// What is at a path.
@@ -38,11 +38,19 @@ impl<'a> Table<'a> {
                 all.push(mount);
             }
         }
-        Self {
+        let mut table = Self {
             listing,
             last,
-            several,
+            tops: HashMap::with_capacity(several.len()),
+        };
+        // What is seen at a path hangs on what is seen at the directories above it, which are shorter.
+        let mut several: Vec<_> = several.into_iter().collect();
+        several.sort_by_key(|(path, _)| path.len());
+        for (path, all) in several {
+            let top = table.reach(path, &all);
+            table.tops.extend(top.map(|top| (path, top)));
         }
+        table
     }
 
     /// What is mounted on a path; a table with a gap cannot say that nothing is.
@@ -70,28 +78,31 @@ impl<'a> Table<'a> {
         top.is_some_and(|top| top.mount.id == mount.id)
     }
 
-    /// The mount that a walk along the path ends on.
+    /// What is seen at a path.
     fn top(&self, path: &[u8]) -> Option<Top<'a>> {
-        let last = *self.last.get(path)?;
-        let Some(all) = self.several.get(path) else {
-            return Some(Top {
-                mount: last,
-                height: 1,
-            });
+        let alone = || {
+            let mount = self.last.get(path)?;
+            Some(Top { mount, height: 1 })
         };
+        self.tops.get(path).copied().or_else(alone)
+    }
+
+    /// Which of these mounts at a path a walk along it ends on.
+    fn reach(&self, path: &[u8], all: &[&'a Mount]) -> Option<Top<'a>> {
         let first = above(path).find_map(|directory| {
             let below = self.top(directory)?;
             on(all, below.mount)
         });
         // All of them lie beneath something, or lines are missing: the pile that the last one is of.
-        let mut top = first.unwrap_or_else(|| foot(all, last));
+        let last = || all.last().map(|last| foot(all, last));
+        let mut mount = first.or_else(last)?;
         let mut height = 1;
         for _ in 1..all.len() {
-            let Some(over) = on(all, top) else { break };
-            top = over;
+            let Some(over) = on(all, mount) else { break };
+            mount = over;
             height += 1;
         }
-        Some(Top { mount: top, height })
+        Some(Top { mount, height })
     }
 }
 

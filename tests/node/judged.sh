@@ -123,6 +123,10 @@ live() {
             for claim in orders-db ledger scratch exports uploads catalog media; do
                 "$binary" pod --name "$name" "$claim" "$way" >>"$place/did" || echo "$claim $way" >>"$place/refused"
             done
+            # And the kubelet is restarted between two of them.
+            for do in stop start; do
+                "$binary" "$do" --name "$name" kubelet >>"$place/did" || echo "kubelet $do" >>"$place/refused"
+            done
         done
     ) &
     local busy=$! looks=0
