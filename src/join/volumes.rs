@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::join::containers::Wanted;
 use crate::join::declared::{asked_read_only, declared_sizes, no_sizes, untouched};
 use crate::join::index::Index;
 use crate::join::{add_new, expansion, missing, paths};
@@ -256,10 +257,15 @@ impl<'a> Joiner<'a> {
             events: Listing::default(),
             health: Vec::new(),
             live: self.index.containers.live(pod),
-            inside: self
-                .index
-                .containers
-                .inside(pod, &[], mount.known().and_then(Option::as_ref)),
+            inside: self.index.containers.inside(
+                pod,
+                Wanted {
+                    places: &[],
+                    volumes: &[],
+                    host: mount.known().and_then(Option::as_ref),
+                    sub_paths: &[],
+                },
+            ),
             target: target.clone(),
             mount,
             usage: untouched(),
@@ -332,6 +338,7 @@ impl<'a> Joiner<'a> {
                 .sub_paths
                 .remove(&(uid.as_str().to_owned(), name.to_owned()))
         });
+        let sub_paths = sub_paths.unwrap_or_default();
         let device_node = self
             .index
             .blocks
@@ -352,16 +359,21 @@ impl<'a> Joiner<'a> {
                 .of_volume(&pod.pod.uid, &volume.name, spec_name),
             health: volume.health.clone(),
             live: self.index.containers.live(uid),
-            inside: self
-                .index
-                .containers
-                .inside(uid, &volume.places, host.or(staged)),
+            inside: self.index.containers.inside(
+                uid,
+                Wanted {
+                    places: &volume.places,
+                    volumes: &pod.volumes,
+                    host: host.or(staged),
+                    sub_paths: &sub_paths,
+                },
+            ),
             target,
             mount,
             usage: untouched(),
             elsewhere: untouched(),
             asked_read_only,
-            sub_paths: sub_paths.unwrap_or_default(),
+            sub_paths,
             device_node,
         };
         if let Some(entry) = self.volumes.get_mut(identity) {

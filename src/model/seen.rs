@@ -35,7 +35,7 @@ pub struct Seen {
     pub plugins: Listing<PluginSeen>,
     /// Kubernetes' objects.
     pub objects: Objects,
-    /// One live process of each container of a pod with volumes.
+    /// The containers of pods with volumes that have a live process.
     pub containers: Observed<Vec<ContainerSeen>>,
     /// The kubelet's process; none where it does not run.
     pub kubelet_process: Observed<Option<KubeletProcess>>,
@@ -50,13 +50,24 @@ pub struct KubeletProcess {
     pub static_pods: Observed<u32>,
 }
 
-/// A container, by one of its live processes.
+/// A container, by the first of its live processes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerSeen {
     /// The pod, as its cgroup is named.
     pub pod: Uid,
     /// The runtime's name for the container; empty where the cgroup does not tell it.
     pub id: String,
+    /// The process.
+    pub process: u32,
+    /// The mounts that it sees.
+    pub table: Listing<Mount>,
+    /// What processes of it see that have mount namespaces of their own, such as sandboxes.
+    pub others: Vec<NamespaceSeen>,
+}
+
+/// A mount namespace, by one of its processes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamespaceSeen {
     /// The process.
     pub process: u32,
     /// The mounts that it sees.

@@ -15,7 +15,7 @@ use csi_doctor::model::objects::{ContainerPlace, PodState, PodVolume, PodVolumeS
 use csi_doctor::model::observed::{Gap, Listing, Observed, Why};
 use csi_doctor::model::sample;
 use csi_doctor::model::seen::{
-    Answers, ContainerSeen, Filesystem, KubeletProcess, PluginSeen, Seen, Told,
+    Answers, ContainerSeen, Filesystem, KubeletProcess, NamespaceSeen, PluginSeen, Seen, Told,
 };
 use csi_doctor::model::sizes::Bytes;
 use csi_doctor::model::state::{BlockDevice, FilesystemErrors, KernelState};
@@ -54,8 +54,11 @@ pub(super) struct World {
 struct ContainerAnswer {
     pod: String,
     id: String,
-    /// Its `/proc/<pid>/mountinfo`.
+    /// The `/proc/<pid>/mountinfo` of its first process.
     mountinfo: String,
+    /// Those of processes with mount namespaces of their own.
+    #[serde(default)]
+    others: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -158,6 +161,7 @@ fn as_the_host_has_it(seen: &Seen) -> Observed<Vec<ContainerSeen>> {
                 container: "main".to_owned(),
                 id: None,
                 path: HostPath::from(format!("/volumes/{}", volume.name).as_str()),
+                sub_path: false,
             }];
             let places = match volume.places.as_slice() {
                 [] => &anywhere[..],
@@ -172,6 +176,7 @@ fn as_the_host_has_it(seen: &Seen) -> Observed<Vec<ContainerSeen>> {
                     id: place.id.clone().unwrap_or_default(),
                     process,
                     table: Listing::default(),
+                    others: Vec::new(),
                 });
                 let mount = published(&pod.pod, volume);
                 container.table.items.extend(mount.map(|mount| Mount {
@@ -186,12 +191,22 @@ fn as_the_host_has_it(seen: &Seen) -> Observed<Vec<ContainerSeen>> {
 
 impl ContainerAnswer {
     fn seen(containers: &[Self]) -> Observed<Vec<ContainerSeen>> {
+        let other = |(table, process): (&String, u32)| NamespaceSeen {
+            process,
+            table: mountinfo::parse_mountinfo(table.as_bytes()),
+        };
         let containers = containers.iter().zip(4711..);
         let containers = containers.map(|(container, process)| ContainerSeen {
             pod: container.pod.as_str().into(),
             id: container.id.clone(),
             process,
             table: mountinfo::parse_mountinfo(container.mountinfo.as_bytes()),
+            others: container
+                .others
+                .iter()
+                .zip(process + 1000..)
+                .map(other)
+                .collect(),
         });
         Observed::Known(containers.collect())
     }
