@@ -143,18 +143,48 @@ mod tests {
         other.pod = Some("pod-uid-8".into());
         other.held_by.items.push("process 4711 of pod pod-uid-8".to_owned());
         node.leftovers.items.push(other);
-        check(&RULE, &node, expect![[r#""#]]);
+        check(&RULE, &node, expect![[r#"
+            warning OrphanedPodVolume: volume pvc-99 on node node-1
+              Pod pod-uid-8 is not on node-1 any more, and its volume still lies there (volume pvc-99). It is not safe to remove as it is.
+              - mounted there: nothing [host's mount table, /var/lib/kubelet/pods/pod-uid-8/volumes/kubernetes.io~csi/pvc-99/mount]
+              - safe to clean: not safe: process 4711 of pod pod-uid-8 [mounts of the host and of processes, files in it, its pod's processes, pods, static pods, the kubelet]
+              - mounted there: nothing [host's mount table, /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount]
+              - safe to clean: safe [mounts of the host and of processes, files in it, its pod's processes, pods, static pods, the kubelet]
+              > See what the kubelet says of it.
+                journalctl -u kubelet --since -1h | grep pod-uid-8
+              > Leave it alone while this speaks against it: a process may still work with the volume, and files that lie there may be all that there is of somebody's data, written while the volume was not mounted. Save them first.
+              > Where it comes back, look in the driver's log for why NodeUnpublishVolume fails.
+        "#]]);
     }
 
     #[test]
     fn an_inline_volume_is_called_so() {
-        check(&RULE, &left(|_, left| left.object = None), expect![[r#""#]]);
+        check(&RULE, &left(|_, left| left.object = None), expect![[r#"
+            warning OrphanedPodVolume: driver disk.example.com on node node-1
+              Pod pod-uid-9 is not on node-1 any more, and its volume still lies there (an inline volume). It is safe to remove by hand.
+              - mounted there: nothing [host's mount table, /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount]
+              - safe to clean: safe [mounts of the host and of processes, files in it, its pod's processes, pods, static pods, the kubelet]
+              > See what the kubelet says of it.
+                journalctl -u kubelet --since -1h | grep pod-uid-9
+              > Remove the empty directories, and no more than those: rmdir refuses where there is anything in them, and then nothing else is removed. Where mount itself is gone already, leave its rmdir out.
+                rmdir /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount && rm -f /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/vol_data.json && rmdir /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99
+              > Where it comes back, look in the driver's log for why NodeUnpublishVolume fails.
+        "#]]);
     }
 
     #[test]
     fn files_in_it_are_not_safe_to_clean() {
         let node = left(|_, left| left.held_by.items.push(format!("{}/a lies there", left.path)));
-        check(&RULE, &node, expect![[r#""#]]);
+        check(&RULE, &node, expect![[r#"
+            warning OrphanedPodVolume: volume pvc-99 on node node-1
+              Pod pod-uid-9 is not on node-1 any more, and its volume still lies there (volume pvc-99). It is not safe to remove as it is.
+              - mounted there: nothing [host's mount table, /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount]
+              - safe to clean: not safe: /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount/a lies there [mounts of the host and of processes, files in it, its pod's processes, pods, static pods, the kubelet]
+              > See what the kubelet says of it.
+                journalctl -u kubelet --since -1h | grep pod-uid-9
+              > Leave it alone while this speaks against it: a process may still work with the volume, and files that lie there may be all that there is of somebody's data, written while the volume was not mounted. Save them first.
+              > Where it comes back, look in the driver's log for why NodeUnpublishVolume fails.
+        "#]]);
     }
 
     #[test]
