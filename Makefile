@@ -72,6 +72,7 @@ test-node:
 	cargo build --locked
 	tests/node/facts.sh target/debug/csi-doctor-lab
 	tests/node/judged.sh target/debug/csi-doctor-lab
+	tests/node/left.sh target/debug/csi-doctor-lab
 	tests/node/expansion.sh target/debug/csi-doctor-lab
 	tests/node/cycles.sh target/debug/csi-doctor-lab
 	tests/node/full_disk.sh target/debug

@@ -6,6 +6,7 @@
 
 #![deny(clippy::disallowed_methods)]
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::model::facts::NodeFacts;
@@ -38,10 +39,8 @@ pub fn safety(node: &NodeFacts, left: &Leftover) -> Safety {
     let mut against = Vec::new();
     let mut unseen = Vec::new();
     let mut not_seen = |gap: &Gap| unseen.push(format!("not known: {gap}"));
-    match &left.held_by {
-        Observed::Known(holders) => against.extend(holders.iter().cloned()),
-        Observed::Unknown(gap) => not_seen(gap),
-    }
+    against.extend(left.held_by.items.iter().cloned());
+    left.held_by.gaps.iter().for_each(&mut not_seen);
     match &left.mount {
         // Removing the directory would remove what is on the volume.
         Observed::Known(Some(mount)) if left.kind != LeftoverKind::Stage => {
@@ -70,7 +69,8 @@ pub fn safety(node: &NodeFacts, left: &Leftover) -> Safety {
             Observed::Unknown(gap) => unseen.push(format!("not known: {gap}")),
         }
     }
-    unseen.dedup();
+    let mut named = BTreeSet::new();
+    unseen.retain(|one| named.insert(one.clone()));
     if !against.is_empty() {
         Safety::NotSafe(against)
     } else if !unseen.is_empty() {
@@ -78,6 +78,20 @@ pub fn safety(node: &NodeFacts, left: &Leftover) -> Safety {
     } else {
         Safety::Safe
     }
+}
+
+/// What was left, what is least safe first: where several are told of as one, it speaks for all of them.
+pub fn least_safe_first<'a>(
+    node: &NodeFacts,
+    left: impl Iterator<Item = &'a Leftover>,
+) -> Vec<&'a Leftover> {
+    let mut left: Vec<&Leftover> = left.collect();
+    left.sort_by_cached_key(|left| match safety(node, left) {
+        Safety::NotSafe(_) => 0,
+        Safety::Unsure(_) => 1,
+        Safety::Safe => 2,
+    });
+    left
 }
 
 #[cfg(test)]
@@ -113,7 +127,7 @@ mod tests {
         );
         check(
             |_, left| {
-                left.held_by = Observed::Known(vec!["process 4711 of pod pod-uid-9".to_owned()]);
+                left.held_by.items = vec!["process 4711 of pod pod-uid-9".to_owned()];
             },
             &expect!["not safe: process 4711 of pod pod-uid-9"],
         );
@@ -134,8 +148,26 @@ mod tests {
             &expect!["unsure: not known: read the mount table: denied (Denied)"],
         );
         check(
-            |_, left| left.held_by = Observed::Unknown(gap("list the processes: denied")),
+            |_, left| left.held_by.gaps.push(gap("list the processes: denied")),
             &expect!["unsure: not known: list the processes: denied (Denied)"],
+        );
+        // What the list and the entry both lack is named once, and one that speaks against it outweighs all.
+        check(
+            |node, left| {
+                left.held_by.gaps.push(gap("watch pods: denied"));
+                left.held_by.gaps.push(gap("read notes: denied"));
+                node.leftovers.gaps.push(gap("watch pods: denied"));
+            },
+            &expect![
+                "unsure: not known: watch pods: denied (Denied); not known: read notes: denied (Denied)"
+            ],
+        );
+        check(
+            |_, left| {
+                left.held_by.gaps.push(gap("list the processes: denied"));
+                left.held_by.items.push("a mount at /mnt".to_owned());
+            },
+            &expect!["not safe: a mount at /mnt"],
         );
         check(
             |node, _| node.leftovers.gaps.push(gap("watch pods: denied")),

@@ -3,7 +3,7 @@
 //! While the kernel signals no change of its mount table, a round reads `statfs` and sysfs only; the
 //! table, the kubelet's directory and containers' tables are those of the last whole round.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,12 +19,12 @@ use crate::model::names::{HostPath, NodeName, Uid};
 use crate::model::objects::{Objects, VolumeMode};
 use crate::model::observed::{Gap, Observed};
 use crate::model::scan::{Origin, Scan};
-use crate::model::seen::{Answers, ContainerSeen, KubeletDir, Seen};
-use crate::model::volume::{Elsewhere, Volume};
+use crate::model::seen::{Answers, ContainerSeen, KubeletDir, Search, Seen};
+use crate::model::volume::Volume;
 use crate::mounts::probe::{Place, Prober};
 use crate::mounts::state::{Kernel, Looked};
 use crate::mounts::watch::Watch;
-use crate::mounts::{containers, elsewhere, kubelet, mountinfo, process, root};
+use crate::mounts::{containers, elsewhere, kubelet, left, mountinfo, process, root};
 use crate::rules;
 
 /// So many probes may hang at once before no more are started: each holds a thread.
@@ -156,7 +156,7 @@ impl Scanner {
         let (mut kept, fresh) = self.see(whole).await;
         let mut facts = kept.facts.clone();
         let (mut answers, errors_rose) = self.ask(&facts).await;
-        answers.elsewhere = self.look_elsewhere(&facts).await;
+        self.search(&facts, &mut answers).await;
         let failing: BTreeSet<HostPath> = answers
             .filesystems
             .iter()
@@ -165,8 +165,9 @@ impl Scanner {
             .collect();
         let news = errors_rose || kept.failing != failing;
         kept.failing = failing;
-        self.kept = Some(kept);
         join::answer(&mut facts, &answers);
+        join::held(&mut facts, &kept.seen, &answers);
+        self.kept = Some(kept);
         (facts, news && !fresh)
     }
 
@@ -190,8 +191,9 @@ impl Scanner {
                 } else {
                     process::read_kubelet(&self.host_root)
                 };
-                // Nor does it signal what is mounted and unmounted inside a container.
-                let containers = if kept.facts.volumes.items.iter().any(Volume::differs_inside) {
+                // Nor does it signal what is mounted and unmounted inside a container, nor who has ended.
+                let inside = kept.facts.volumes.items.iter().any(Volume::differs_inside);
+                let containers = if inside || !kept.facts.leftovers.items.is_empty() {
                     self.containers(&kept.seen.kubelet, &kept.seen.objects)
                 } else {
                     kept.seen.containers.clone()
@@ -288,25 +290,23 @@ impl Scanner {
         containers::read_containers(&self.host_root, &pods)
     }
 
-    /// Where pods run whose volume is no mount of the host, somebody else may have it.
-    async fn look_elsewhere(
-        &self,
-        facts: &NodeFacts,
-    ) -> HashMap<HostPath, Observed<Option<Elsewhere>>> {
-        let published = facts.volumes.items.iter().flat_map(|one| &one.published);
-        let missing = published.filter(|published| {
-            published.mount == Observed::Known(None)
-                && published.live == Observed::Known(true)
-                && !published.device_node
-        });
-        let paths: BTreeSet<HostPath> = missing.map(|published| published.target.clone()).collect();
-        if paths.is_empty() {
-            return HashMap::new();
+    /// What is missing, or was left, is looked for beside the volumes; on most nodes nothing is.
+    async fn search(&self, facts: &NodeFacts, answers: &mut Answers) {
+        let search = join::search(facts);
+        if search == Search::default() {
+            return;
         }
         let host_root = self.host_root.clone();
-        let looked =
-            tokio::task::spawn_blocking(move || elsewhere::find_elsewhere(&host_root, &paths));
-        looked.await.unwrap_or_default()
+        let looked = tokio::task::spawn_blocking(move || {
+            let contents = left::find_contents(&host_root, &search.contents);
+            (elsewhere::find_elsewhere(&host_root, &search), contents)
+        });
+        // What is not answered is not known.
+        if let Ok((found, contents)) = looked.await {
+            answers.elsewhere = found.places;
+            answers.holders = found.holders;
+            answers.contents = contents;
+        }
     }
 
     /// The second half: sysfs first, then every volume is asked, each within its deadline. Whether a

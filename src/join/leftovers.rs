@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
-use crate::join::{add_new, missing};
+use crate::join::{add_new, held, missing};
 use crate::model::finding::Object;
 use crate::model::kubelet::Kubelet;
 use crate::model::leftover::{Leftover, LeftoverKind, Uncovered};
@@ -13,9 +13,6 @@ use crate::model::objects::PersistentVolume;
 use crate::model::observed::{Gap, Listing, Observed, Why};
 use crate::model::seen::{Seen, VolumeData};
 use crate::model::volume::Volume;
-
-/// So many of those who hold something that was left are named.
-const HOLDERS: usize = 4;
 
 /// What was left. Without a source of objects nothing can be called left.
 pub(super) fn join(seen: &Seen, volumes: &[Volume]) -> Listing<Leftover> {
@@ -126,9 +123,10 @@ impl<'a> Known<'a> {
         Self { seen, volumes }
     }
 
-    /// Of a directory with the name of a PersistentVolume; an inline volume's was named by its pod.
+    /// Of a directory with the name of a PersistentVolume; an inline volume's was named by its pod. Where
+    /// the kubelet's notes do not tell the two apart, it is taken for the one that outlives its pod.
     fn named(&self, spec_name: &str, data: &Observed<VolumeData>) -> Option<Object> {
-        if data.known()?.ephemeral {
+        if data.known().is_some_and(|data| data.ephemeral) {
             return None;
         }
         let used = self.volumes.iter().find(|one| one.spec_name == spec_name);
@@ -203,9 +201,9 @@ impl<'a> Table<'a> {
         data: &Observed<VolumeData>,
         object: Option<Object>,
     ) -> Leftover {
-        let data = data.known();
         let mount = self.mounted(path);
-        let on_it = mount.known().and_then(Option::as_ref);
+        let held_by = held::by_host(self.seen, kind, path, pod, &mount, data);
+        let data = data.known();
         Leftover {
             kind,
             path: path.clone(),
@@ -213,37 +211,8 @@ impl<'a> Table<'a> {
             driver: data.map(|data| data.driver.clone()),
             handle: data.map(|data| data.handle.clone()),
             object,
-            held_by: self.held_by(path, pod, on_it),
+            held_by,
             mount,
         }
-    }
-
-    /// Who still has what lies on a path: mounts below it, other mounts of the same filesystem, and
-    /// processes of the pod that it was for.
-    fn held_by(
-        &self,
-        path: &HostPath,
-        pod: Option<&Uid>,
-        mount: Option<&Mount>,
-    ) -> Observed<Vec<String>> {
-        if let Some(gap) = self.seen.table.gaps.first() {
-            return Observed::Unknown(gap.clone());
-        }
-        let containers = match &self.seen.containers {
-            Observed::Known(containers) => containers,
-            Observed::Unknown(gap) => return Observed::Unknown(gap.clone()),
-        };
-        let same = |one: &Mount| {
-            mount.is_some_and(|mount| one.device == mount.device && mount.device.major != 0)
-        };
-        let mounts = self.seen.table.items.iter();
-        let mounts = mounts.filter(|one| one.target != *path);
-        let mounts = mounts.filter(|one| one.target.0.starts_with(&path.0) || same(one));
-        let mounts = mounts.map(|one| format!("a mount at {}", one.target));
-        let inside = containers.iter().filter(|container| {
-            Some(&container.pod) == pod || container.table.items.iter().any(same)
-        });
-        let inside = inside.map(|one| format!("process {} of pod {}", one.process, one.pod));
-        Observed::Known(mounts.chain(inside).take(HOLDERS).collect())
     }
 }

@@ -13,6 +13,7 @@ mod declared;
 mod drivers;
 mod expansion;
 mod from_nodes;
+mod held;
 mod index;
 mod leftovers;
 mod paths;
@@ -25,6 +26,7 @@ mod volumes;
 pub use answers::answer;
 pub use cluster::cluster;
 pub use from_nodes::from_nodes;
+pub use held::{held, search};
 pub use paths::{asked_at, touched_at};
 pub use report::report;
 

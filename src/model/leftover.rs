@@ -5,7 +5,7 @@ use std::fmt;
 use crate::model::finding::{Object, Subject};
 use crate::model::mount::Mount;
 use crate::model::names::{DriverName, HostPath, NodeName, Uid, VolumeHandle};
-use crate::model::observed::Observed;
+use crate::model::observed::{Listing, Observed};
 
 /// Something of a CSI volume that nobody on the node uses, as far as the objects tell.
 ///
@@ -26,8 +26,9 @@ pub struct Leftover {
     pub mount: Observed<Option<Mount>>,
     /// The claim or PersistentVolume that it is of, where that is known.
     pub object: Option<Object>,
-    /// Who still has it beside the kubelet, for a person: mounts below or of the same filesystem, processes.
-    pub held_by: Observed<Vec<String>>,
+    /// What still has it or lies in it, for a person: mounts below or of the same filesystem, processes,
+    /// files. Its gaps are what could speak against taking it away and was not seen.
+    pub held_by: Listing<String>,
 }
 
 impl Leftover {

@@ -233,7 +233,7 @@ pub fn leftover() -> Leftover {
             "pvc-99".into(),
             "pv-uid-99".into(),
         )),
-        held_by: Observed::Known(Vec::new()),
+        held_by: Listing::default(),
     }
 }
 

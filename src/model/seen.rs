@@ -3,7 +3,7 @@
 //! Gathering has two rounds. The first sees what can be seen without touching a volume (`Seen`);
 //! joined, it says which paths and volumes there are, and only those are asked (`Answers`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
@@ -178,8 +178,12 @@ pub struct Answers {
     pub states: HashMap<HostPath, KernelState>,
     /// What drivers say of the volumes, in the order of the facts; none of one that nobody was asked about.
     pub told: Vec<Option<Told>>,
-    /// Who has a mount at a target path that is none of the host's.
+    /// Who has a mount at a path that is none of the host's.
     pub elsewhere: HashMap<HostPath, Observed<Option<Elsewhere>>>,
+    /// Who has the filesystem of something left in a mount namespace of its own, by the path where it was left.
+    pub holders: HashMap<HostPath, Listing<Holder>>,
+    /// What lies in a directory that was left and on which nothing is mounted, some of it.
+    pub contents: HashMap<HostPath, Observed<Vec<HostPath>>>,
 }
 
 /// What a driver says of one volume.
@@ -189,6 +193,30 @@ pub struct Told {
     pub stats: Observed<DriverStats>,
     /// Its health, where the driver has a call for that.
     pub health: Observed<Vec<HealthEntry>>,
+}
+
+/// What has to be looked for beside the volumes, where something is missing or was left: on most nodes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Search {
+    /// Paths that are no mounts of the host: whether they are mounts of another process.
+    pub paths: BTreeSet<HostPath>,
+    /// Mounts of the host: which other mount namespaces have the same filesystem.
+    pub mounts: Vec<Mount>,
+    /// Paths without a mount: what lies there.
+    pub contents: BTreeSet<HostPath>,
+}
+
+/// A process with a mount in a namespace of its own, which stays when the host's is unmounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The process, by the host's numbers: one of those that share the namespace.
+    pub process: u32,
+    /// Its name.
+    pub name: String,
+    /// The pod, where it is in the cgroup of one.
+    pub pod: Option<Uid>,
+    /// The mount as it sees it.
+    pub mount: Mount,
 }
 
 /// What a filesystem answers.

@@ -82,6 +82,17 @@ pub(super) fn read_small(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     }
 }
 
+/// The first line of a file of `/proc`, or as much of it as tells lines apart.
+pub(super) fn read_first_line(path: &Path) -> io::Result<Vec<u8>> {
+    const ENOUGH: usize = 512;
+    let mut file = File::open(path)?;
+    let mut line = [0_u8; ENOUGH];
+    let read = file.read(&mut line)?;
+    let line = &line[..read];
+    let end = line.iter().position(|byte| *byte == b'\n');
+    Ok(line[..end.unwrap_or(read)].to_vec())
+}
+
 /// The bytes of an attribute of sysfs, which has a page at most: no need to ask first how many.
 pub(super) fn read_sysfs(path: &Path) -> io::Result<Vec<u8>> {
     const PAGE: usize = 4096;

@@ -33,8 +33,28 @@ pub fn read_table(host_root: &Path) -> Listing<Mount> {
     }
 }
 
+/// With whom a mount shares what is mounted and unmounted on it (`mount_namespaces(7)`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Peers {
+    /// The group in which it gives and takes.
+    pub(super) shared: Option<u32>,
+    /// The group from which it takes only.
+    pub(super) master: Option<u32>,
+}
+
 /// The mounts of a table, in its order, which is the order of mounting.
 pub fn parse_mountinfo(table: &[u8]) -> Listing<Mount> {
+    parse(table, |_| ())
+}
+
+/// The same, with the peers of each mount.
+pub(super) fn parse_with_peers(table: &[u8]) -> (Listing<Mount>, Vec<Peers>) {
+    let mut peers = Vec::new();
+    let listing = parse(table, |one| peers.push(one));
+    (listing, peers)
+}
+
+fn parse(table: &[u8], mut with_peers: impl FnMut(Peers)) -> Listing<Mount> {
     let mut listing = Listing::default();
     let mut unlisted = 0_usize;
     for (index, line) in table.split(|byte| *byte == b'\n').enumerate() {
@@ -42,7 +62,10 @@ pub fn parse_mountinfo(table: &[u8]) -> Listing<Mount> {
             continue;
         }
         match parse_line(line, listing.items.last()) {
-            Ok(mount) => listing.items.push(mount),
+            Ok((mount, peers)) => {
+                listing.items.push(mount);
+                with_peers(peers);
+            }
             Err(_) if listing.gaps.len() >= MAX_GAPS => unlisted += 1,
             Err(fault) => listing.gaps.push(Gap::new(
                 Why::Malformed,
@@ -65,7 +88,7 @@ pub fn parse_mountinfo(table: &[u8]) -> Listing<Mount> {
 
 /// One line, or what is wrong with it. What it has in common with the mount before is shared: most of a
 /// node's mounts differ by their paths alone.
-fn parse_line(line: &[u8], before: Option<&Mount>) -> Result<Mount, &'static str> {
+fn parse_line(line: &[u8], before: Option<&Mount>) -> Result<(Mount, Peers), &'static str> {
     // Single spaces: the source of a mount may be empty.
     let mut fields = line.split(|byte| *byte == b' ');
     let mut next = |fault| fields.next().ok_or(fault);
@@ -82,7 +105,17 @@ fn parse_line(line: &[u8], before: Option<&Mount>) -> Result<Mount, &'static str
         return Err("the mount point is not absolute");
     }
     // Optional fields, known and unknown, end at the first lone hyphen.
-    while next("no hyphen after the optional fields")? != b"-" {}
+    let mut peers = Peers::default();
+    loop {
+        let field = next("no hyphen after the optional fields")?;
+        if field == b"-" {
+            break;
+        } else if let Some(group) = field.strip_prefix(b"shared:") {
+            peers.shared = number(group);
+        } else if let Some(group) = field.strip_prefix(b"master:") {
+            peers.master = number(group);
+        }
+    }
     let fs_type = text(
         next("no filesystem type")?,
         before.map(|mount| &mount.fs_type),
@@ -98,7 +131,8 @@ fn parse_line(line: &[u8], before: Option<&Mount>) -> Result<Mount, &'static str
     if fs_type.is_empty() {
         return Err("no filesystem type");
     }
-    Ok(Mount {
+    let super_options = text(&super_options, before.map(|mount| &mount.super_options));
+    let mount = Mount {
         id,
         parent,
         device,
@@ -107,8 +141,9 @@ fn parse_line(line: &[u8], before: Option<&Mount>) -> Result<Mount, &'static str
         options,
         fs_type,
         source,
-        super_options: text(&super_options, before.map(|mount| &mount.super_options)),
-    })
+        super_options,
+    };
+    Ok((mount, peers))
 }
 
 fn number(field: &[u8]) -> Option<u32> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cleanup::{Safety, safety};
+use crate::cleanup::{Safety, least_safe_first, safety};
 use crate::model::facts::NodeFacts;
 use crate::model::finding::{Problem, Severity};
 use crate::model::leftover::{Leftover, LeftoverKind};
@@ -21,11 +21,14 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Node(check),
 };
 
+/// What was looked at before it is called safe.
+const SEEN: &str = "mounts of the host and of processes, files in it, its pod's processes, pods, static pods, the kubelet";
+
 fn check(node: &NodeFacts, verdicts: &mut Verdicts) {
     for volume in &node.volumes.items {
         verdicts.ok(volume.subject(&node.node));
     }
-    for left in verdicts.each(&node.leftovers) {
+    for left in least_safe_first(node, verdicts.each(&node.leftovers)) {
         if left.kind != LeftoverKind::Stage {
             verdicts.problem(left.subject(&node.node), problem(node, left));
         }
@@ -50,7 +53,7 @@ fn problem(node: &NodeFacts, left: &Leftover) -> Problem {
         sentence(&safe)
     ))
     .because("mounted there", mounted, format!("host's mount table, {}", left.path))
-    .because("safe to clean", safe.to_string(), "mounts, processes, pods, static pods, the kubelet")
+    .because("safe to clean", safe.to_string(), SEEN)
     .next("See what the kubelet says of it.", format!("journalctl -u kubelet --since -1h | grep {}", quote(pod)));
     let problem = match (&safe, &left.mount) {
         (_, Observed::Known(Some(_))) => problem.next(
@@ -58,11 +61,12 @@ fn problem(node: &NodeFacts, left: &Leftover) -> Problem {
             format!("umount {}", quote(&left.path)),
         ),
         (Safety::Safe, _) if left.kind == LeftoverKind::PodVolume => problem.next(
-            "Remove the empty directories, and no more than those: rmdir refuses where there is anything in them.",
-            format!("rm -f {0}/vol_data.json && rmdir {1} {0}", quote(left.path.directory()), quote(&left.path)),
+            "Remove the empty directories, and no more than those: rmdir refuses where there is anything in them, and then nothing else is removed. Where mount itself is gone already, leave its rmdir out.",
+            format!("rmdir {1} && rm -f {0}/vol_data.json && rmdir {0}", quote(left.path.directory()), quote(&left.path)),
         ),
         (Safety::Safe, _) => problem.next("Remove the file that the device was to lie over.", format!("rm {}", quote(&left.path))),
-        _ => problem.advise("Leave it alone until the facts that are missing are there: nothing is lost by waiting."),
+        (Safety::NotSafe(_), _) => problem.advise("Leave it alone while this speaks against it: a process may still work with the volume, and files that lie there may be all that there is of somebody's data, written while the volume was not mounted. Save them first."),
+        (Safety::Unsure(_), _) => problem.advise("Leave it alone until the facts that are missing are there: nothing is lost by waiting."),
     };
     problem.advise("Where it comes back, look in the driver's log for why NodeUnpublishVolume fails.")
 }
@@ -106,11 +110,11 @@ mod tests {
             warning OrphanedPodVolume: volume pvc-99 on node node-1
               Pod pod-uid-9 is not on node-1 any more, and its volume still lies there (volume pvc-99). It is safe to remove by hand.
               - mounted there: nothing [host's mount table, /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount]
-              - safe to clean: safe [mounts, processes, pods, static pods, the kubelet]
+              - safe to clean: safe [mounts of the host and of processes, files in it, its pod's processes, pods, static pods, the kubelet]
               > See what the kubelet says of it.
                 journalctl -u kubelet --since -1h | grep pod-uid-9
-              > Remove the empty directories, and no more than those: rmdir refuses where there is anything in them.
-                rm -f /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/vol_data.json && rmdir /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99
+              > Remove the empty directories, and no more than those: rmdir refuses where there is anything in them, and then nothing else is removed. Where mount itself is gone already, leave its rmdir out.
+                rmdir /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount && rm -f /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/vol_data.json && rmdir /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99
               > Where it comes back, look in the driver's log for why NodeUnpublishVolume fails.
         "#]]);
     }
@@ -122,11 +126,63 @@ mod tests {
             warning OrphanedPodVolume: volume pvc-99 on node node-1
               Pod pod-uid-9 is not on node-1 any more, and its volume still lies there (volume pvc-99). It is not safe to remove as it is.
               - mounted there: ext4 on /dev/sdb [host's mount table, /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount]
-              - safe to clean: not safe: ext4 on /dev/sdb is mounted at it [mounts, processes, pods, static pods, the kubelet]
+              - safe to clean: not safe: ext4 on /dev/sdb is mounted at it [mounts of the host and of processes, files in it, its pod's processes, pods, static pods, the kubelet]
               > See what the kubelet says of it.
                 journalctl -u kubelet --since -1h | grep pod-uid-9
               > Unmount it first, when no pod on this node needs it, and remove nothing while it is mounted: what lies there is the volume's data. What is still staged then is told by StagedWithoutPod.
                 umount /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount
+              > Where it comes back, look in the driver's log for why NodeUnpublishVolume fails.
+        "#]]);
+    }
+
+    #[test]
+    fn of_several_of_a_volume_the_least_safe_speaks() {
+        let mut node = left(|_, _| ());
+        let mut other = node.leftovers.items[0].clone();
+        other.path = "/var/lib/kubelet/pods/pod-uid-8/volumes/kubernetes.io~csi/pvc-99/mount".into();
+        other.pod = Some("pod-uid-8".into());
+        other.held_by.items.push("process 4711 of pod pod-uid-8".to_owned());
+        node.leftovers.items.push(other);
+        check(&RULE, &node, expect![[r#"
+            warning OrphanedPodVolume: volume pvc-99 on node node-1
+              Pod pod-uid-8 is not on node-1 any more, and its volume still lies there (volume pvc-99). It is not safe to remove as it is.
+              - mounted there: nothing [host's mount table, /var/lib/kubelet/pods/pod-uid-8/volumes/kubernetes.io~csi/pvc-99/mount]
+              - safe to clean: not safe: process 4711 of pod pod-uid-8 [mounts of the host and of processes, files in it, its pod's processes, pods, static pods, the kubelet]
+              - mounted there: nothing [host's mount table, /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount]
+              - safe to clean: safe [mounts of the host and of processes, files in it, its pod's processes, pods, static pods, the kubelet]
+              > See what the kubelet says of it.
+                journalctl -u kubelet --since -1h | grep pod-uid-8
+              > Leave it alone while this speaks against it: a process may still work with the volume, and files that lie there may be all that there is of somebody's data, written while the volume was not mounted. Save them first.
+              > Where it comes back, look in the driver's log for why NodeUnpublishVolume fails.
+        "#]]);
+    }
+
+    #[test]
+    fn an_inline_volume_is_called_so() {
+        check(&RULE, &left(|_, left| left.object = None), expect![[r#"
+            warning OrphanedPodVolume: driver disk.example.com on node node-1
+              Pod pod-uid-9 is not on node-1 any more, and its volume still lies there (an inline volume). It is safe to remove by hand.
+              - mounted there: nothing [host's mount table, /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount]
+              - safe to clean: safe [mounts of the host and of processes, files in it, its pod's processes, pods, static pods, the kubelet]
+              > See what the kubelet says of it.
+                journalctl -u kubelet --since -1h | grep pod-uid-9
+              > Remove the empty directories, and no more than those: rmdir refuses where there is anything in them, and then nothing else is removed. Where mount itself is gone already, leave its rmdir out.
+                rmdir /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount && rm -f /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/vol_data.json && rmdir /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99
+              > Where it comes back, look in the driver's log for why NodeUnpublishVolume fails.
+        "#]]);
+    }
+
+    #[test]
+    fn files_in_it_are_not_safe_to_clean() {
+        let node = left(|_, left| left.held_by.items.push(format!("{}/a lies there", left.path)));
+        check(&RULE, &node, expect![[r#"
+            warning OrphanedPodVolume: volume pvc-99 on node node-1
+              Pod pod-uid-9 is not on node-1 any more, and its volume still lies there (volume pvc-99). It is not safe to remove as it is.
+              - mounted there: nothing [host's mount table, /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount]
+              - safe to clean: not safe: /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount/a lies there [mounts of the host and of processes, files in it, its pod's processes, pods, static pods, the kubelet]
+              > See what the kubelet says of it.
+                journalctl -u kubelet --since -1h | grep pod-uid-9
+              > Leave it alone while this speaks against it: a process may still work with the volume, and files that lie there may be all that there is of somebody's data, written while the volume was not mounted. Save them first.
               > Where it comes back, look in the driver's log for why NodeUnpublishVolume fails.
         "#]]);
     }
@@ -137,7 +193,7 @@ mod tests {
             warning OrphanedPodVolume: volume pvc-99 on node node-1
               Pod pod-uid-9 is not on node-1 any more, and its volume still lies there (volume pvc-99). Whether it is safe to remove by hand cannot be said.
               - mounted there: nothing [host's mount table, /var/lib/kubelet/pods/pod-uid-9/volumes/kubernetes.io~csi/pvc-99/mount]
-              - safe to clean: unsure: no kubelet runs, which alone would still know of its pods [mounts, processes, pods, static pods, the kubelet]
+              - safe to clean: unsure: no kubelet runs, which alone would still know of its pods [mounts of the host and of processes, files in it, its pod's processes, pods, static pods, the kubelet]
               > See what the kubelet says of it.
                 journalctl -u kubelet --since -1h | grep pod-uid-9
               > Leave it alone until the facts that are missing are there: nothing is lost by waiting.

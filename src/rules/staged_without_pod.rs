@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cleanup::{Safety, safety};
+use crate::cleanup::{Safety, least_safe_first, safety};
 use crate::model::facts::NodeFacts;
 use crate::model::finding::{Problem, Severity};
 use crate::model::leftover::{Leftover, LeftoverKind};
@@ -26,7 +26,7 @@ fn check(node: &NodeFacts, verdicts: &mut Verdicts) {
     for volume in &node.volumes.items {
         verdicts.ok(volume.subject(&node.node));
     }
-    for left in verdicts.each(&node.leftovers) {
+    for left in least_safe_first(node, verdicts.each(&node.leftovers)) {
         if left.kind != LeftoverKind::Stage {
             continue;
         }
@@ -62,7 +62,7 @@ fn problem(node: &NodeFacts, left: &Leftover, mount: &Mount) -> Problem {
         node.node
     ))
     .because("staged", format!("{} on {}", mount.fs_type, mount.source), format!("host's mount table, {}", left.path))
-    .because("safe to unmount", safe.to_string(), "mounts of the same filesystem, processes, pods, the kubelet");
+    .because("safe to unmount", safe.to_string(), "mounts of the same filesystem in the host's table and in those of processes, pods, the kubelet");
     let problem = problem
         .next("See what the kubelet says of it.", format!("journalctl -u kubelet --since -1h | grep -E 'UnmountDevice|{}'", mount_word(left)))
         .advise("Look in the log of the driver's node plugin for why NodeUnstageVolume fails, or whether it was asked at all.");
@@ -115,7 +115,7 @@ mod tests {
             warning StagedWithoutPod: driver disk.example.com on node node-1
               Volume vol-99 of driver disk.example.com is still staged on node-1, and no pod there uses it: it cannot be detached, and its next pod on another node may have to wait for it.
               - staged: ext4 on /dev/sdb [host's mount table, /var/lib/kubelet/plugins/kubernetes.io/csi/disk.example.com/0815/globalmount]
-              - safe to unmount: safe [mounts of the same filesystem, processes, pods, the kubelet]
+              - safe to unmount: safe [mounts of the same filesystem in the host's table and in those of processes, pods, the kubelet]
               > See what the kubelet says of it.
                 journalctl -u kubelet --since -1h | grep -E 'UnmountDevice|vol-99'
               > Look in the log of the driver's node plugin for why NodeUnstageVolume fails, or whether it was asked at all.
@@ -138,12 +138,12 @@ mod tests {
 
     #[test]
     fn one_that_is_mounted_elsewhere_is_not_safe_to_unmount() {
-        let node = staged(|_, left| left.held_by = Observed::Known(vec!["a mount at /mnt/rescue".to_owned()]));
+        let node = staged(|_, left| left.held_by.items = vec!["a mount at /mnt/rescue".to_owned()]);
         check(&RULE, &node, expect![[r#"
             warning StagedWithoutPod: driver disk.example.com on node node-1
               Volume vol-99 of driver disk.example.com is still staged on node-1, and no pod there uses it: it cannot be detached, and its next pod on another node may have to wait for it.
               - staged: ext4 on /dev/sdb [host's mount table, /var/lib/kubelet/plugins/kubernetes.io/csi/disk.example.com/0815/globalmount]
-              - safe to unmount: not safe: a mount at /mnt/rescue [mounts of the same filesystem, processes, pods, the kubelet]
+              - safe to unmount: not safe: a mount at /mnt/rescue [mounts of the same filesystem in the host's table and in those of processes, pods, the kubelet]
               > See what the kubelet says of it.
                 journalctl -u kubelet --since -1h | grep -E 'UnmountDevice|vol-99'
               > Look in the log of the driver's node plugin for why NodeUnstageVolume fails, or whether it was asked at all.

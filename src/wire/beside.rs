@@ -14,7 +14,6 @@ use crate::wire::value::{
 impl From<&Leftover> for v1::Leftover {
     fn from(left: &Leftover) -> Self {
         let (mount, mount_gap) = split_option(&left.mount, Into::into);
-        let (held_by, held_by_gap) = split(&left.held_by, Clone::clone);
         Self {
             kind: left.kind.as_str().to_owned(),
             path: path_bytes(&left.path),
@@ -24,8 +23,8 @@ impl From<&Leftover> for v1::Leftover {
             mount,
             mount_gap,
             object: left.object.as_ref().map(Into::into),
-            held_by: held_by.unwrap_or_default(),
-            held_by_gap,
+            held_by: left.held_by.items.clone(),
+            held_by_gaps: left.held_by.gaps.iter().map(Into::into).collect(),
         }
     }
 }
@@ -57,11 +56,10 @@ pub(super) fn leftovers(
             mount: observed_option(optional("leftovers.mount", left.mount)?, left.mount_gap),
             // An object of a kind that this version does not know leaves the driver to be told of.
             object: left.object.and_then(|object| Object::try_from(object).ok()),
-            held_by: observed(
-                Some(left.held_by.into_iter().map(text).collect()),
-                left.held_by_gap,
-                "who still has it",
-            ),
+            held_by: Listing {
+                items: left.held_by.into_iter().map(text).collect(),
+                gaps: gaps(left.held_by_gaps),
+            },
         });
     }
     Ok(listing)

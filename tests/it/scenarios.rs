@@ -83,8 +83,9 @@ impl Situation {
             ..seen
         };
         let mut facts = join::join(&seen);
-        let answers = world.answers(&facts);
+        let answers = world.answers(&facts, &host);
         join::answer(&mut facts, &answers);
+        join::held(&mut facts, &seen, &answers);
         let mut unused = join::cluster(seen.objects.clone(), &BTreeSet::new(), sample::noon());
         unused
             .volumes

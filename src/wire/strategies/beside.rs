@@ -7,7 +7,7 @@ use crate::model::kubelet::{Kubelet, WaitingPod};
 use crate::model::leftover::{Leftover, LeftoverKind, Uncovered};
 use crate::wire::strategies::objects::event;
 use crate::wire::strategies::volume::mount;
-use crate::wire::strategies::{few, finding, listing, name, observed, path, pod_ref, text, time};
+use crate::wire::strategies::{finding, listing, name, observed, path, pod_ref, text, time};
 
 pub(super) fn leftover() -> impl Strategy<Value = Leftover> {
     (
@@ -15,7 +15,7 @@ pub(super) fn leftover() -> impl Strategy<Value = Leftover> {
         path(),
         [option::of(name()), option::of(name()), option::of(name())],
         observed(option::of(mount())),
-        (option::of(finding::object()), observed(few(text()))),
+        (option::of(finding::object()), listing(text())),
     )
         .prop_map(|(kind, path, [pod, driver, handle], mount, of)| Leftover {
             object: of.0,

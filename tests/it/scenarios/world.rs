@@ -1,6 +1,7 @@
 //! What a kernel and plugins would answer in a scenario: `answers.yaml`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -20,7 +21,7 @@ use csi_doctor::model::seen::{
 use csi_doctor::model::sizes::Bytes;
 use csi_doctor::model::state::{BlockDevice, FilesystemErrors, KernelState};
 use csi_doctor::model::volume::{Condition, DriverStats, Elsewhere, Published, Volume};
-use csi_doctor::mounts::mountinfo;
+use csi_doctor::mounts::{elsewhere, left, mountinfo};
 
 /// What a kernel and plugins would answer.
 #[derive(Deserialize)]
@@ -277,8 +278,20 @@ impl World {
         told.collect()
     }
 
-    pub(super) fn answers(&self, facts: &NodeFacts) -> Answers {
+    /// What is looked for beside the volumes is looked for in the story's own processes and directories.
+    pub(super) fn answers(&self, facts: &NodeFacts, host: &Path) -> Answers {
         let path = |path: &String| HostPath::from(path.as_str());
+        let search = join::search(facts);
+        let found = elsewhere::find_elsewhere(host, &search);
+        let told = self.elsewhere.iter().map(|(target, process)| {
+            let place = Elsewhere {
+                process: *process,
+                name: "driver".to_owned(),
+                fs_type: "fuse.driver".to_owned(),
+                source: "driver".to_owned(),
+            };
+            (path(target), Observed::Known(Some(place)))
+        });
         Answers {
             filesystems: self.filesystems(facts),
             devices: self
@@ -288,19 +301,9 @@ impl World {
                 .collect(),
             states: self.states(),
             told: self.told(facts),
-            elsewhere: self
-                .elsewhere
-                .iter()
-                .map(|(target, process)| {
-                    let place = Elsewhere {
-                        process: *process,
-                        name: "driver".to_owned(),
-                        fs_type: "fuse.driver".to_owned(),
-                        source: "driver".to_owned(),
-                    };
-                    (path(target), Observed::Known(Some(place)))
-                })
-                .collect(),
+            elsewhere: found.places.into_iter().chain(told).collect(),
+            holders: found.holders,
+            contents: left::find_contents(host, &search.contents),
         }
     }
 }
