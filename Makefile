@@ -84,7 +84,7 @@ bench:
 	cargo bench --locked --profile e2e --bench causes
 	cargo bench --locked --profile e2e --bench collector
 	cargo bench --locked --profile e2e --bench scan --no-run
-	unshare --mount --pid --fork --mount-proc $$(cargo bench --locked --profile e2e --bench scan --no-run 2>&1 | sed -n 's/.*(\(target[^)]*\)).*/\1/p')
+	MIMALLOC_PURGE_DELAY=-1 	unshare --mount --pid --fork --mount-proc $$(cargo bench --locked --profile e2e --bench scan --no-run 2>&1 | sed -n 's/.*(\(target[^)]*\)).*/\1/p')
 	tests/cluster/build.sh
 	cargo bench --locked --profile e2e --bench cluster
 

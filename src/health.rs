@@ -67,10 +67,8 @@ pub fn of_volume(volume: &Volume) -> Health<'_> {
             Observed::Unknown(gap) if volume.condition_promised => Err(gap),
             Observed::Unknown(_) => Ok(false),
         },
-        // It is mounted nowhere, or nobody looks.
-        (Observed::Unknown(gap), _) if matches!(gap.why, Why::NotFound | Why::NotAsked) => {
-            Ok(false)
-        }
+        // A driver is asked about what pods have.
+        (Observed::Unknown(_), _) if volume.is_in_use_nowhere() => Ok(false),
         (Observed::Unknown(gap), _) => Err(gap),
     };
     if let Some(claim) = &volume.claim {
@@ -97,8 +95,12 @@ pub fn of_backend(driver: &Driver) -> Health<'_> {
             Ok(true)
         }
         Some(Observed::Unknown(gap)) if gap.why != Why::Unsupported => Err(gap),
-        // That a plugin does not answer at all is another rule's matter.
-        Some(Observed::Unknown(_)) | None => Ok(false),
+        Some(Observed::Unknown(_)) => Ok(false),
+        None => match &driver.plugin {
+            // That a plugin does not answer is another rule's matter; what it would say is not known.
+            Observed::Unknown(gap) if !driver.expected_by.is_empty() => Err(gap),
+            _ => Ok(false),
+        },
     };
     add(&driver.reported_health, "CSINode's status.storageHealth");
     conclude(told, said)
@@ -165,6 +167,10 @@ mod tests {
             "not had" => Observed::Unknown(gap(Why::Unsupported)),
             "no answer" => Observed::Unknown(gap(Why::TimedOut)),
             "not asked" => Observed::Unknown(gap(Why::NotAsked)),
+            "NOT_FOUND" => Observed::Unknown(gap(Why::NotFound)),
+            "driver gone" => Observed::Unknown(gap(Why::Unavailable)),
+            "capabilities not known" => Observed::Unknown(gap(Why::Malformed)),
+            "mounted in no pod" => Observed::Known(Vec::new()),
             words => Observed::Known(entries(words)),
         }
     }
@@ -181,7 +187,7 @@ mod tests {
     #[test]
     fn the_table_of_volumes_is_true() {
         let rows = rows("## Volumes");
-        assert_eq!(rows.len(), 17);
+        assert_eq!(rows.len(), 22);
         for row in rows {
             let [newer, older, status, follows] = row[..] else {
                 panic!("{row:?}");
@@ -202,6 +208,10 @@ mod tests {
                 ("not had", _) => {}
                 _ => panic!("{older}"),
             }
+            if newer == "mounted in no pod" {
+                volume.health = Observed::Unknown(gap(Why::NotFound));
+                volume.published[0].mount = Observed::Known(None);
+            }
             // Of a claim or of a pod: each other row.
             match &mut volume.claim {
                 Some(claim) if newer.len() % 2 == 0 => claim.health = entries(status),
@@ -214,14 +224,16 @@ mod tests {
     #[test]
     fn the_table_of_backends_is_true() {
         let rows = rows("## Storage behind a driver");
-        assert_eq!(rows.len(), 9);
+        assert_eq!(rows.len(), 11);
         for row in rows {
             let [newer, status, follows] = row[..] else {
                 panic!("{row:?}");
             };
             let mut driver = sample::driver();
-            if let Observed::Known(plugin) = &mut driver.plugin {
-                plugin.storage_health = answer(newer);
+            match &mut driver.plugin {
+                plugin if newer == "driver gone" => *plugin = Observed::Unknown(gap(Why::NotFound)),
+                Observed::Known(plugin) => plugin.storage_health = answer(newer),
+                Observed::Unknown(_) => panic!("the sample's plugin answers"),
             }
             driver.reported_health = entries(status);
             assert_eq!(read(&of_backend(&driver)), follows, "{row:?}");

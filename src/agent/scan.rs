@@ -16,7 +16,7 @@ use crate::join;
 use crate::model::facts::{NodeFacts, Thresholds};
 use crate::model::mount::Mount;
 use crate::model::names::{HostPath, NodeName, Uid};
-use crate::model::objects::{Objects, PodState, VolumeMode};
+use crate::model::objects::{Objects, VolumeMode};
 use crate::model::observed::{Gap, Observed};
 use crate::model::scan::{Origin, Scan};
 use crate::model::seen::{Answers, ContainerSeen, KubeletDir, Seen};
@@ -313,14 +313,20 @@ impl Scanner {
     /// filesystem counted new errors.
     async fn ask(&mut self, facts: &NodeFacts) -> (Answers, bool) {
         let volumes = &facts.volumes.items;
-        let mounts: Vec<Mount> = volumes.iter().flat_map(mounted).cloned().collect();
+        let mounts: Vec<Mount> = volumes
+            .iter()
+            .flat_map(Volume::mounts_in_use)
+            .cloned()
+            .collect();
         // Of a device only sysfs tells: asking the file would ask the filesystem of all devices' nodes.
         let with_files = volumes
             .iter()
             .filter(|volume| volume.mode == VolumeMode::Filesystem);
         let mut touched = HashSet::with_capacity(mounts.len());
         let places = with_files.flat_map(|volume| {
-            mounted(volume).map(|mount| (join::touched_at(volume, mount), mount))
+            volume
+                .mounts_in_use()
+                .map(|mount| (join::touched_at(volume, mount), mount))
         });
         let places = places.filter(|(target, _)| touched.insert(*target));
         let places = places.map(|(target, mount)| Place {
@@ -351,21 +357,9 @@ impl Scanner {
             filesystems,
             devices: looked.sizes,
             states: looked.states,
-            stats: told.stats,
-            health: told.health,
+            told,
             ..Answers::default()
         };
         (answers, looked.errors_rose)
     }
-}
-
-/// The mounts of a volume in pods that may be touched: a look must not be why an unmount finds it busy.
-pub(super) fn mounted(volume: &Volume) -> impl Iterator<Item = &Mount> {
-    let staying = volume.published.iter().filter(|published| {
-        !matches!(
-            published.state,
-            Observed::Known(PodState::Ending | PodState::Done)
-        )
-    });
-    staying.filter_map(|published| published.mount.known()?.as_ref())
 }

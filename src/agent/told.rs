@@ -1,38 +1,16 @@
 //! What drivers say of the node's volumes.
 
-use std::collections::HashMap;
-
 use futures::future::join_all;
 
-use crate::agent::scan::{Scanner, mounted};
+use crate::agent::scan::Scanner;
 use crate::join;
 use crate::model::driver::Plugin;
 use crate::model::facts::NodeFacts;
-use crate::model::health::HealthEntry;
 use crate::model::names::{DriverName, HostPath, VolumeHandle};
 use crate::model::objects::VolumeMode;
 use crate::model::observed::{Gap, Observed, Why};
-use crate::model::volume::{DriverStats, Volume};
-
-/// What drivers say of volumes.
-#[derive(Default)]
-pub(super) struct Told {
-    pub(super) stats: HashMap<Key, Observed<DriverStats>>,
-    pub(super) health: HashMap<Key, Observed<Vec<HealthEntry>>>,
-}
-
-/// A volume, as its driver knows it.
-type Key = (DriverName, VolumeHandle);
-
-/// What a driver says of one volume: its usage, and its health where it has a call for that.
-type Answer = (Observed<DriverStats>, Observed<Vec<HealthEntry>>);
-
-impl Told {
-    fn put(&mut self, key: Key, (stats, health): Answer) {
-        self.stats.insert(key.clone(), stats);
-        self.health.insert(key, health);
-    }
-}
+use crate::model::seen::Told;
+use crate::model::volume::Volume;
 
 /// A plugin, and how a volume is named to it.
 struct Question<'a> {
@@ -44,36 +22,38 @@ struct Question<'a> {
 }
 
 impl Scanner {
-    /// What their drivers say of the volumes, all asked at once.
-    pub(super) async fn ask_drivers(&self, facts: &NodeFacts) -> Told {
-        let mut told = Told::default();
+    /// What their drivers say of the volumes, in their order; all are asked at once.
+    pub(super) async fn ask_drivers(&self, facts: &NodeFacts) -> Vec<Option<Told>> {
+        let mut told = vec![None; facts.volumes.items.len()];
         let mut asked = Vec::new();
         // Begun elsewhere each time, since a slow driver may leave no time for the last.
         let volumes = &facts.volumes.items;
         let first = usize::try_from(self.sequence).unwrap_or(0) % volumes.len().max(1);
-        for volume in volumes[first..].iter().chain(&volumes[..first]) {
+        for at in (first..volumes.len()).chain(0..first) {
+            let volume = &volumes[at];
             let Some(handle) = volume.handle.known() else {
                 continue;
             };
-            let key = (volume.driver.clone(), handle.clone());
             match question(facts, volume, handle) {
                 Ok(question) => {
-                    asked.push(async { (key, self.told(&volume.driver, question).await) });
+                    asked.push(async move { (at, self.told(&volume.driver, question).await) });
                 }
                 // Nobody is there to be waited for.
                 Err(gap) => {
-                    let unknown = (Observed::Unknown(gap.clone()), Observed::Unknown(gap));
-                    told.put(key, unknown);
+                    told[at] = Some(Told {
+                        stats: Observed::Unknown(gap.clone()),
+                        health: Observed::Unknown(gap),
+                    });
                 }
             }
         }
-        for (key, answer) in join_all(asked).await {
-            told.put(key, answer);
+        for (at, answer) in join_all(asked).await {
+            told[at] = Some(answer);
         }
         told
     }
 
-    async fn told(&self, driver: &DriverName, question: Question<'_>) -> Answer {
+    async fn told(&self, driver: &DriverName, question: Question<'_>) -> Told {
         let lacks = |what: &str| {
             let what = format!("driver {driver} does not {what}");
             Gap::new(Why::Unsupported, what)
@@ -85,6 +65,13 @@ impl Scanner {
             path,
             staging,
         } = question;
+        // Capabilities that were not told are not absent ones.
+        if let Observed::Unknown(gap) = &plugin.capabilities {
+            return Told {
+                stats: Observed::Unknown(gap.clone()),
+                health: Observed::Unknown(gap.clone()),
+            };
+        }
         let stats = if plugin.can("GET_VOLUME_STATS") == Some(true) {
             self.plugins.stats(socket, handle, &path, staging).await
         } else {
@@ -95,7 +82,7 @@ impl Scanner {
         } else {
             Observed::Unknown(lacks("have NodeGetVolumeHealth"))
         };
-        (stats, health)
+        Told { stats, health }
     }
 }
 
@@ -107,7 +94,7 @@ fn question<'a>(
 ) -> Result<Question<'a>, Gap> {
     let mut drivers = facts.drivers.items.iter();
     let driver = drivers.find(|driver| driver.name == volume.driver);
-    let (Some(driver), Some(mount)) = (driver, mounted(volume).next()) else {
+    let (Some(driver), Some(mount)) = (driver, volume.mounts_in_use().next()) else {
         let what = format!("volume {handle} is mounted in no pod");
         return Err(Gap::new(Why::NotFound, what));
     };

@@ -267,7 +267,8 @@ impl<'a> Case<'a> {
 
     /// A running pod that may write to it.
     pub fn writer(&self) -> Option<&'a Published> {
-        self.running().find(|one| one.asked_read_only.is_none())
+        self.running()
+            .find(|one| one.asked_read_only == Observed::Known(None))
     }
 
     /// The running pods that have it.

@@ -22,7 +22,11 @@ const XFS_LARGEST_LOG: u64 = 2 * GI;
 
 /// Puts what the volumes answered into the facts.
 pub fn answer(facts: &mut NodeFacts, answers: &Answers) {
-    for volume in &mut facts.volumes.items {
+    for (at, volume) in facts.volumes.items.iter_mut().enumerate() {
+        if let Some(Some(told)) = answers.told.get(at) {
+            volume.stats.clone_from(&told.stats);
+            volume.health.clone_from(&told.health);
+        }
         answer_volume(volume, answers);
     }
 }
@@ -42,21 +46,9 @@ fn answer_volume(volume: &mut Volume, answers: &Answers) {
         }
     }
     put_usage(volume, answers);
-    if let Some(handle) = volume.handle.known()
-        && let Some(stats) = answers.stats.get(&(volume.driver.clone(), handle.clone()))
-    {
-        volume.stats = stats.clone();
-    }
-    if let Some(handle) = volume.handle.known()
-        && let Some(health) = answers.health.get(&(volume.driver.clone(), handle.clone()))
-    {
-        volume.health = health.clone();
-    }
-    volume.sizes.driver = volume.stats.clone().map(|stats| {
-        stats
-            .usage
-            .map(|usage| Bytes(usage.total_bytes))
-            .filter(|total| total.0 > 0)
+    volume.sizes.driver = volume.stats.as_ref().map(|stats| {
+        let total = stats.usage.map(|usage| Bytes(usage.total_bytes));
+        total.filter(|total| total.0 > 0)
     });
     let Some(mount) = a_mount(volume) else {
         let target = volume.published.first().map(|published| &published.target);

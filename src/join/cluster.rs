@@ -226,7 +226,7 @@ fn published(pod: &Pod, volume: &PodVolume, persistent: &PersistentVolume) -> Pu
         target: HostPath::default(),
         mount: untouched(),
         usage: untouched(),
-        asked_read_only: asked_read_only(volume, Some(persistent)),
+        asked_read_only: asked_read_only(volume, Observed::Known(persistent)),
         sub_paths: Vec::new(),
         device_node: false,
         live: untouched(),

@@ -14,12 +14,15 @@ pub(super) fn untouched<T>() -> Observed<T> {
 /// Only the first access mode counts: the kubelet maps no other (`pkg/volume/csi/csi_client.go`).
 pub(super) fn asked_read_only(
     volume: &PodVolume,
-    persistent: Option<&PersistentVolume>,
-) -> Option<String> {
+    persistent: Observed<&PersistentVolume>,
+) -> Observed<Option<String>> {
     if volume.read_only {
-        return Some("the pod".to_owned());
+        return Observed::Known(Some("the pod".to_owned()));
     }
-    let persistent = persistent?;
+    persistent.map(declared_read_only)
+}
+
+fn declared_read_only(persistent: &PersistentVolume) -> Option<String> {
     let name = &persistent.name;
     if persistent.csi.as_ref().is_some_and(|csi| csi.read_only) {
         Some(format!("persistentvolume {name}: readOnly"))

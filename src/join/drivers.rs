@@ -61,7 +61,10 @@ pub(super) fn join(seen: &Seen, volumes: &[Volume]) -> Listing<Driver> {
         expected_by: shorten(by),
         socket: None,
         plugin: Observed::Unknown(no_socket(seen, name)),
-        registered_as: Observed::Known(None),
+        registered_as: match seen.plugins.gaps.first() {
+            Some(gap) => Observed::Unknown(gap.clone()),
+            None => Observed::Known(None),
+        },
         csi_node: around.csi_node(name),
         started: None,
         attached: around.attached(name),
@@ -117,13 +120,16 @@ impl<'a> Around<'a> {
     }
 }
 
+/// Why a driver was not found: only a list of sockets without a gap tells that there is none.
 fn no_socket(seen: &Seen, driver: &DriverName) -> Gap {
-    seen.plugins.gaps.first().cloned().unwrap_or_else(|| {
-        Gap::new(
+    match seen.plugins.gaps.first() {
+        Some(gap) if gap.why == Why::NotFound => Gap::new(Why::Unavailable, gap.what.clone()),
+        Some(gap) => gap.clone(),
+        None => Gap::new(
             Why::NotFound,
             format!("no socket of {driver} under {}", seen.kubelet.root),
-        )
-    })
+        ),
+    }
 }
 
 fn shorten(mut by: Vec<String>) -> Vec<String> {

@@ -43,8 +43,8 @@ pub(super) fn put_events(objects: &Objects, volume: &mut Volume) {
 
 /// When the resizer of a volume's driver was last heard to speak of any claim.
 fn resizer_seen(events: &[Event], volume: &Volume) -> Option<Timestamp> {
-    let resizer = format!("external-resizer {}", volume.driver);
-    let spoken = events.iter().filter(|one| one.by == resizer);
+    let of = |by: &str| by.strip_prefix("external-resizer ") == Some(volume.driver.as_str());
+    let spoken = events.iter().filter(|one| of(&one.by));
     spoken.filter_map(|event| event.at).max()
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::join::said::Said;
+use crate::join::table::Table;
 use crate::join::{containers, paths};
 use crate::model::mount::Mount;
 use crate::model::names::{DriverName, HostPath, PersistentVolumeName, Uid};
@@ -14,9 +15,7 @@ use crate::model::volume::SubPath;
 
 pub(super) struct Index<'a> {
     seen: &'a Seen,
-    mounts: HashMap<&'a HostPath, &'a Mount>,
-    /// The paths with more than one mount, one over another, and how many.
-    stacks: HashMap<&'a HostPath, u32>,
+    table: Table<'a>,
     /// Binds of subPaths, by pod and by the name of the volume's directory.
     pub(super) sub_paths: HashMap<(String, String), Vec<SubPath>>,
     dirs: HashMap<(&'a Uid, &'a str), &'a PodVolumeDir>,
@@ -30,8 +29,6 @@ pub(super) struct Index<'a> {
 
 impl<'a> Index<'a> {
     pub(super) fn new(seen: &'a Seen) -> Self {
-        // Of several mounts on one path the last one is on top.
-        let mounts = seen.table.items.iter();
         let dirs = seen.kubelet.pod_volumes.items.iter();
         let blocks = seen.kubelet.block_volumes.items.iter();
         let objects = &seen.objects;
@@ -39,19 +36,12 @@ impl<'a> Index<'a> {
         let persistent = objects.volumes.items.iter();
         let attachments = objects.attachments.items.iter();
         let attachments = attachments.filter(|one| one.node == seen.node);
-        let mut on_top = HashMap::with_capacity(seen.table.items.len());
-        let mut stacks = HashMap::new();
-        for mount in mounts {
-            if on_top.insert(&mount.target, mount).is_some() {
-                *stacks.entry(&mount.target).or_insert(1) += 1;
-            }
-        }
+        let table = Table::new(&seen.table);
         Self {
             seen,
-            mounts: on_top,
-            stacks,
             said: Said::new(seen),
-            sub_paths: sub_paths(seen),
+            sub_paths: sub_paths(seen, &table),
+            table,
             dirs: dirs
                 .map(|dir| ((&dir.pod, dir.spec_name.as_str()), dir))
                 .collect(),
@@ -72,17 +62,12 @@ impl<'a> Index<'a> {
 
     /// What is mounted on a path; a table with a gap cannot say that nothing is.
     pub(super) fn mounted(&self, path: &HostPath) -> Observed<Option<Mount>> {
-        match (self.mounts.get(path), self.seen.table.gaps.first()) {
-            (Some(mount), _) => Observed::Known(Some((*mount).clone())),
-            (None, None) => Observed::Known(None),
-            (None, Some(gap)) => Observed::Unknown(gap.clone()),
-        }
+        self.table.mounted(path)
     }
 
-    /// How many mounts lie on a path.
+    /// How many mounts lie on a path, one over another.
     pub(super) fn stacked(&self, path: &HostPath) -> u32 {
-        let one = u32::from(self.mounts.contains_key(path));
-        self.stacks.get(path).copied().unwrap_or(one)
+        self.table.stacked(path)
     }
 
     /// Where a volume is staged, and what is mounted there: the path of today, or that of before Kubernetes 1.24
@@ -93,11 +78,7 @@ impl<'a> Index<'a> {
         spec_name: &str,
     ) -> (HostPath, Observed<Option<Mount>>) {
         let old = paths::old_staging(&self.seen.kubelet.root, spec_name);
-        let path = if self.mounts.contains_key(&old) {
-            old
-        } else {
-            path
-        };
+        let path = if self.table.has(&old) { old } else { path };
         let mount = self.mounted(&path);
         (path, mount)
     }
@@ -126,7 +107,7 @@ impl<'a> Index<'a> {
 
 /// The binds of subPaths in the host's table: `pods/<uid>/volume-subpaths/<volume>/<container>/<index>`
 /// (`pkg/volume/util/subpath`).
-fn sub_paths(seen: &Seen) -> HashMap<(String, String), Vec<SubPath>> {
+fn sub_paths(seen: &Seen, table: &Table<'_>) -> HashMap<(String, String), Vec<SubPath>> {
     let pods = seen.kubelet.root.join("pods");
     let pods = pods.0.as_os_str().as_encoded_bytes();
     let mut found: HashMap<(String, String), Vec<SubPath>> = HashMap::new();
@@ -144,6 +125,7 @@ fn sub_paths(seen: &Seen) -> HashMap<(String, String), Vec<SubPath>> {
         };
         if let (Some(volume), Some(container), Some(_index), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
+            && table.shows(mount)
         {
             let key = (pod.into_owned(), volume.into_owned());
             found.entry(key).or_default().push(SubPath {

@@ -19,6 +19,7 @@ mod paths;
 mod report;
 mod said;
 mod stale;
+mod table;
 mod volumes;
 
 pub use answers::answer;

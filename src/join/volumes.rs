@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::join::containers::Wanted;
 use crate::join::declared::{asked_read_only, declared_sizes, no_sizes, untouched};
 use crate::join::index::Index;
 use crate::join::{add_new, expansion, missing, paths};
@@ -41,7 +42,7 @@ pub(super) fn join(seen: &Seen) -> Listing<Volume> {
     );
     add_new(&mut gaps, seen.kubelet.pod_volumes.gaps.iter().cloned());
     Listing {
-        items: joiner.volumes.into_values().collect(),
+        items: joiner.volumes.into_values().map(|one| *one).collect(),
         gaps,
     }
 }
@@ -56,7 +57,8 @@ enum Identity {
 struct Joiner<'a> {
     seen: &'a Seen,
     index: Index<'a>,
-    volumes: BTreeMap<Identity, Volume>,
+    /// Boxed: a tree moves what it holds.
+    volumes: BTreeMap<Identity, Box<Volume>>,
     gaps: Vec<Gap>,
 }
 
@@ -83,7 +85,7 @@ impl<'a> Joiner<'a> {
                     VolumeMode::Filesystem,
                 );
                 entry.persistent = Observed::Known(None);
-                let asked = volume.read_only.then(|| "the pod".to_owned());
+                let asked = Observed::Known(volume.read_only.then(|| "the pod".to_owned()));
                 self.publish(
                     pod,
                     volume,
@@ -133,7 +135,7 @@ impl<'a> Joiner<'a> {
         entry.attachment = attachment;
         entry.class = class;
         entry.sizes = declared_sizes(claim, Some(persistent));
-        let asked = asked_read_only(volume, Some(persistent));
+        let asked = asked_read_only(volume, Observed::Known(persistent));
         self.publish(
             pod,
             volume,
@@ -176,9 +178,9 @@ impl<'a> Joiner<'a> {
             VolumeMode::Filesystem,
         );
         entry.claim = Some(claim.clone());
-        entry.persistent = Observed::Unknown(gap);
+        entry.persistent = Observed::Unknown(gap.clone());
         entry.sizes = declared_sizes(claim, None);
-        let asked = asked_read_only(volume, None);
+        let asked = asked_read_only(volume, Observed::Unknown(gap));
         self.publish(
             pod,
             volume,
@@ -255,15 +257,20 @@ impl<'a> Joiner<'a> {
             events: Listing::default(),
             health: Vec::new(),
             live: self.index.containers.live(pod),
-            inside: self
-                .index
-                .containers
-                .inside(pod, &[], mount.known().and_then(Option::as_ref)),
+            inside: self.index.containers.inside(
+                pod,
+                Wanted {
+                    places: &[],
+                    volumes: &[],
+                    host: mount.known().and_then(Option::as_ref),
+                    sub_paths: &[],
+                },
+            ),
             target: target.clone(),
             mount,
             usage: untouched(),
             elsewhere: untouched(),
-            asked_read_only: None,
+            asked_read_only: Observed::Unknown(unasked.clone()),
             sub_paths: Vec::new(),
             device_node: false,
         }
@@ -281,7 +288,7 @@ impl<'a> Joiner<'a> {
         let root = &self.seen.kubelet.root;
         let path = paths::staging(root, mode, driver, handle, spec_name);
         let (staging, staged) = self.index.staged(path, spec_name);
-        self.volumes.entry(identity).or_insert_with(|| Volume {
+        let new = || Volume {
             spec_name: spec_name.into(),
             driver: driver.clone(),
             handle: Observed::Known(handle.clone()),
@@ -294,7 +301,8 @@ impl<'a> Joiner<'a> {
             mode,
             staging: Some(staging),
             staged,
-            published: Vec::new(),
+            // Most volumes are in one pod.
+            published: Vec::with_capacity(1),
             stats: untouched(),
             health: untouched(),
             condition_promised: false,
@@ -304,7 +312,9 @@ impl<'a> Joiner<'a> {
                 errors: untouched(),
                 waiting: untouched(),
             },
-        })
+        };
+        let entry = self.volumes.entry(identity);
+        entry.or_insert_with(|| Box::new(new()))
     }
 
     fn publish(
@@ -313,7 +323,7 @@ impl<'a> Joiner<'a> {
         volume: &PodVolume,
         spec_name: &str,
         identity: &Identity,
-        asked_read_only: Option<String>,
+        asked_read_only: Observed<Option<String>>,
     ) {
         let Some(entry) = self.volumes.get(identity) else {
             return;
@@ -328,6 +338,7 @@ impl<'a> Joiner<'a> {
                 .sub_paths
                 .remove(&(uid.as_str().to_owned(), name.to_owned()))
         });
+        let sub_paths = sub_paths.unwrap_or_default();
         let device_node = self
             .index
             .blocks
@@ -348,16 +359,21 @@ impl<'a> Joiner<'a> {
                 .of_volume(&pod.pod.uid, &volume.name, spec_name),
             health: volume.health.clone(),
             live: self.index.containers.live(uid),
-            inside: self
-                .index
-                .containers
-                .inside(uid, &volume.places, host.or(staged)),
+            inside: self.index.containers.inside(
+                uid,
+                Wanted {
+                    places: &volume.places,
+                    volumes: &pod.volumes,
+                    host: host.or(staged),
+                    sub_paths: &sub_paths,
+                },
+            ),
             target,
             mount,
             usage: untouched(),
             elsewhere: untouched(),
             asked_read_only,
-            sub_paths: sub_paths.unwrap_or_default(),
+            sub_paths,
             device_node,
         };
         if let Some(entry) = self.volumes.get_mut(identity) {

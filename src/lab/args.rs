@@ -237,6 +237,8 @@ pub(crate) struct Container {
     #[arg(long)]
     pub(crate) root: PathBuf,
     #[arg(long)]
+    pub(crate) place: PathBuf,
+    #[arg(long)]
     pub(crate) volume: Option<PathBuf>,
     #[arg(long)]
     pub(crate) read_only: bool,

@@ -23,12 +23,39 @@ use crate::lab::{args, mounts};
 /// Where every pod of the lab has its volume, as its spec says.
 pub(crate) const PLACE: &str = "/var/lib/data";
 
+/// What is a link in most images, and where it leads.
+const LINK: (&str, &str) = ("var/run", "run");
+
+/// Where a pod has its volume, as its spec says: one of them through a link of its image.
+pub(crate) fn place(volume: &Volume) -> &'static str {
+    match volume.kind {
+        Kind::Directory => "/var/run/data",
+        _ => PLACE,
+    }
+}
+
+/// The same as the container's mount table has it.
+fn behind_link(place: &Path) -> PathBuf {
+    let below = place.strip_prefix("/").unwrap_or(place);
+    match below.strip_prefix(LINK.0) {
+        Ok(rest) => Path::new("/").join(LINK.1).join(rest),
+        Err(_) => place.to_path_buf(),
+    }
+}
+
 /// The process of one container.
 pub(crate) fn run(wanted: &args::Container) -> anyhow::Result<ExitCode> {
     let none: Option<&Path> = None;
-    let place = wanted.root.join(PLACE.trim_start_matches('/'));
-    std::fs::create_dir_all(&place)
+    let place = behind_link(&wanted.place);
+    let place = wanted.root.join(place.strip_prefix("/").unwrap_or(&place));
+    let link = wanted.root.join(LINK.0);
+    std::fs::create_dir_all(link.parent().unwrap_or(&link))
+        .and_then(|()| std::fs::create_dir_all(&place))
         .with_context(|| format!("could not make {}", place.display()))?;
+    if !link.is_symlink() {
+        std::os::unix::fs::symlink(Path::new("/").join(LINK.1), &link)
+            .with_context(|| format!("could not link {}", link.display()))?;
+    }
     unshare(CloneFlags::CLONE_NEWNS).context("could not make a mount namespace")?;
     // What the host mounts later arrives here; what happens here stays here.
     let slave = MsFlags::MS_REC | MsFlags::MS_SLAVE;
@@ -77,6 +104,8 @@ impl Lab {
             "container".into(),
             "--root".into(),
             root.join("root").into(),
+            "--place".into(),
+            place(volume).into(),
         ];
         // Of a device the runtime makes a node in the container's /dev, and mounts nothing.
         if volume.kind != Kind::Block {
@@ -94,8 +123,9 @@ impl Lab {
         let pid = self
             .processes
             .start(&name, "csi-doctor-lab-pause", arguments)?;
-        let place = (volume.kind != Kind::Block).then_some(PLACE);
-        await_root(pid, &name, place).await?;
+        let at = behind_link(Path::new(place(volume)));
+        let at = (volume.kind != Kind::Block).then_some(at.as_path());
+        await_root(pid, &name, at).await?;
         // Where /proc is another namespace's, the number is somebody else's.
         let own = std::fs::read_link("/proc/self").unwrap_or_default();
         if own == Path::new(&std::process::id().to_string()) {
@@ -134,12 +164,13 @@ fn cgroup(number: usize, pod: &str, container: &str) -> String {
 }
 
 /// Waits until a container has its own root, and its volume where it has one.
-async fn await_root(pid: i32, name: &str, place: Option<&str>) -> anyhow::Result<()> {
+async fn await_root(pid: i32, name: &str, place: Option<&Path>) -> anyhow::Result<()> {
     for _ in 0..200 {
         let table = std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
         let lines = || table.lines();
-        let has = |place| lines().any(|line| line.split(' ').nth(4) == Some(place));
-        if lines().count() < 4 && has("/") && place.is_none_or(has) {
+        let target = |line: &'_ str| line.split(' ').nth(4).map(PathBuf::from);
+        let has = |place: &Path| lines().any(|line| target(line).as_deref() == Some(place));
+        if lines().count() < 4 && has(Path::new("/")) && place.is_none_or(has) {
             return Ok(());
         }
         sleep(Duration::from_millis(25)).await;

@@ -47,6 +47,7 @@ pub(crate) enum Fault {
     ChangeOwner,
     EndJob,
     LeaveDirectory,
+    DriverAlone,
     Hang,
     ReadOnly,
     Fill,

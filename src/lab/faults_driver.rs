@@ -215,7 +215,7 @@ impl Lab {
     }
 
     /// Sets topics of a driver and of one of its volumes, and starts the plugin anew where it must be.
-    async fn tell_driver(
+    pub(super) async fn tell_driver(
         &mut self,
         driver: &'static Driver,
         handle: Option<&str>,

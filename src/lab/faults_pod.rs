@@ -11,7 +11,7 @@ use crate::lab::volumes::Volume;
 use crate::lab::{kubelet, manifests, objects, pods};
 
 /// These faults.
-pub(super) static FAULTS: [Entry; 7] = [
+pub(super) static FAULTS: [Entry; 8] = [
     entry(
         Fault::RefuseMount,
         "refuse-mount",
@@ -53,6 +53,12 @@ pub(super) static FAULTS: [Entry; 7] = [
         "leave-directory",
         "OrphanedPodVolume",
         "deletes the pod and unmounts, and leaves the pod's directory",
+    ),
+    entry(
+        Fault::DriverAlone,
+        "driver-alone",
+        "VolumeNotMounted",
+        "makes the pod anew, with a driver whose mounts do not reach the host",
     ),
 ];
 
@@ -153,6 +159,19 @@ impl Lab {
                     target.display()
                 ))
             }
+            Fault::DriverAlone => {
+                self.back_to_start(index, fault).await?;
+                let driver = self.volumes[index].driver;
+                let set = [(Topic::Mounts, "unshared")];
+                let did = self.tell_driver(driver, None, &set).await?;
+                let volume = &self.volumes[index];
+                kubelet::mount(&self.setup, volume).await?;
+                self.write(&objects::pod(volume))?;
+                self.start_container(index).await?;
+                Ok(format!(
+                    "{did}; it mounted the volume where it alone sees it"
+                ))
+            }
             _ => bail!("it is not of these"),
         }
     }
@@ -163,6 +182,13 @@ impl Lab {
         fault: Fault,
         index: usize,
     ) -> anyhow::Result<String> {
+        if fault == Fault::DriverAlone {
+            self.stop_container(index).await?;
+            kubelet::unmount(&self.setup, &self.volumes[index]).await?;
+            let driver = self.volumes[index].driver;
+            let set = [(Topic::Mounts, "well")];
+            self.tell_driver(driver, None, &set).await?;
+        }
         let volume = &self.volumes[index];
         let driver = volume.driver;
         self.backend.behave_well(&volume.handle)?;

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::lab::catalogue::Driver;
-use crate::lab::containers::PLACE;
+use crate::lab::containers::place;
 use crate::lab::site::NODE;
 use crate::lab::volumes::{
     Condition, Kind, NAMESPACE, SUB_PATH, Use, Volume, quantity, sha256, uuid,
@@ -201,7 +201,7 @@ pub(crate) fn pod(volume: &Volume) -> Value {
         container["volumeDevices"] = json!([{"name": "data", "devicePath": "/dev/xvda"}]);
     } else {
         container["volumeMounts"] = json!([{
-            "name": name, "mountPath": PLACE, "readOnly": volume.read_only,
+            "name": name, "mountPath": place(volume), "readOnly": volume.read_only,
         }]);
         if volume.used == Use::SubPath {
             container["volumeMounts"][0]["subPath"] = json!(SUB_PATH);

@@ -160,8 +160,10 @@ pub struct ContainerPlace {
     pub container: String,
     /// The runtime's name for it, which its cgroup has too; none before it was created.
     pub id: Option<String>,
-    /// `mountPath`.
+    /// `mountPath`, absolute and without detours.
     pub path: HostPath,
+    /// It has a directory of the volume alone (`subPath`).
+    pub sub_path: bool,
 }
 
 /// Where a pod's volume comes from.

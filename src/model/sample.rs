@@ -159,7 +159,7 @@ pub fn volume() -> Volume {
             stacked: 1,
             mount: Observed::Known(Some(mount(target()))),
             usage: Observed::Known(usage),
-            asked_read_only: None,
+            asked_read_only: Observed::Known(None),
             sub_paths: Vec::new(),
             device_node: false,
             live: Observed::Known(true),

@@ -35,7 +35,7 @@ pub struct Seen {
     pub plugins: Listing<PluginSeen>,
     /// Kubernetes' objects.
     pub objects: Objects,
-    /// One live process of each container of a pod with volumes.
+    /// The containers of pods with volumes that have a live process.
     pub containers: Observed<Vec<ContainerSeen>>,
     /// The kubelet's process; none where it does not run.
     pub kubelet_process: Observed<Option<KubeletProcess>>,
@@ -50,13 +50,24 @@ pub struct KubeletProcess {
     pub static_pods: Observed<u32>,
 }
 
-/// A container, by one of its live processes.
+/// A container, by the first of its live processes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerSeen {
     /// The pod, as its cgroup is named.
     pub pod: Uid,
     /// The runtime's name for the container; empty where the cgroup does not tell it.
     pub id: String,
+    /// The process.
+    pub process: u32,
+    /// The mounts that it sees.
+    pub table: Listing<Mount>,
+    /// What processes of it see that have mount namespaces of their own, such as sandboxes.
+    pub others: Vec<NamespaceSeen>,
+}
+
+/// A mount namespace, by one of its processes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamespaceSeen {
     /// The process.
     pub process: u32,
     /// The mounts that it sees.
@@ -165,12 +176,19 @@ pub struct Answers {
     pub devices: HashMap<HostPath, Observed<Option<Bytes>>>,
     /// What the kernel says of what is mounted on a target path.
     pub states: HashMap<HostPath, KernelState>,
-    /// What the driver says of a volume.
-    pub stats: HashMap<(DriverName, VolumeHandle), Observed<DriverStats>>,
+    /// What drivers say of the volumes, in the order of the facts; none of one that nobody was asked about.
+    pub told: Vec<Option<Told>>,
     /// Who has a mount at a target path that is none of the host's.
     pub elsewhere: HashMap<HostPath, Observed<Option<Elsewhere>>>,
-    /// What the driver says of a volume's health.
-    pub health: HashMap<(DriverName, VolumeHandle), Observed<Vec<HealthEntry>>>,
+}
+
+/// What a driver says of one volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Its usage, and its condition where the driver tells it there.
+    pub stats: Observed<DriverStats>,
+    /// Its health, where the driver has a call for that.
+    pub health: Observed<Vec<HealthEntry>>,
 }
 
 /// What a filesystem answers.

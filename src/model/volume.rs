@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::model::finding::{Object, Subject};
 use crate::model::health::HealthEntry;
-use crate::model::mount::{Mount, Usage};
+use crate::model::mount::{Mount, ReadOnlySide, Usage};
 use crate::model::names::{DriverName, HostPath, NodeName, PodRef, Text, Uid, VolumeHandle};
 use crate::model::objects::{
     Attachment, Claim, Class, Event, PersistentVolume, PodState, VolumeMode,
@@ -76,8 +76,8 @@ pub struct Published {
     pub mount: Observed<Option<Mount>>,
     /// What the filesystem answers there.
     pub usage: Observed<Usage>,
-    /// Who asked for it to be read-only, for a person.
-    pub asked_read_only: Option<String>,
+    /// Who asked for it to be read-only, for a person; none where nobody did.
+    pub asked_read_only: Observed<Option<String>>,
     /// Binds of single directories of it into containers (`subPath`), as the host has them.
     pub sub_paths: Vec<SubPath>,
     /// A block volume whose driver made a device node at the target path, instead of a bind mount.
@@ -92,6 +92,25 @@ pub struct Published {
     pub events: Listing<Event>,
     /// What the kubelet wrote of its health into the pod (Kubernetes 1.37, `status.volumeHealth`).
     pub health: Vec<HealthEntry>,
+}
+
+impl Published {
+    /// Which side makes it read-only though nobody asked for that; unknown where it was not seen whether
+    /// anybody did. No request makes an ext4 read-only for an emergency.
+    pub fn turned_read_only(&self) -> Observed<Option<ReadOnlySide>> {
+        let mount = match &self.mount {
+            Observed::Known(mount) => mount.as_ref(),
+            Observed::Unknown(gap) => return Observed::Unknown(gap.clone()),
+        };
+        match (mount.and_then(Mount::read_only), &self.asked_read_only) {
+            (None, _) | (_, Observed::Known(Some(_))) => Observed::Known(None),
+            (Some(side), Observed::Known(None)) => Observed::Known(Some(side)),
+            (Some(ReadOnlySide::Emergency), Observed::Unknown(_)) => {
+                Observed::Known(Some(ReadOnlySide::Emergency))
+            }
+            (Some(_), Observed::Unknown(gap)) => Observed::Unknown(gap.clone()),
+        }
+    }
 }
 
 /// A directory of a volume, bound for one container.
@@ -236,11 +255,45 @@ impl Volume {
         })
     }
 
+    /// Its mounts in pods that stay, which may be touched: a look must not be why an unmount finds it busy.
+    pub fn mounts_in_use(&self) -> impl Iterator<Item = &Mount> {
+        self.staying()
+            .filter_map(|published| published.mount.known()?.as_ref())
+    }
+
+    /// Whether no pod that stays has it mounted; unknown mounts may be there.
+    pub fn is_in_use_nowhere(&self) -> bool {
+        self.staying()
+            .all(|published| published.mount == Observed::Known(None))
+    }
+
+    fn staying(&self) -> impl Iterator<Item = &Published> {
+        let leaves = |state: &Observed<PodState>| {
+            matches!(state, Observed::Known(PodState::Ending | PodState::Done))
+        };
+        let published = self.published.iter();
+        published.filter(move |published| !leaves(&published.state))
+    }
+
     /// Whether any of its pods may write to it.
-    pub fn is_written(&self) -> bool {
-        self.published
-            .iter()
-            .any(|published| published.asked_read_only.is_none())
+    ///
+    /// Where it was not seen what they ask for, a mount that is writable tells it too.
+    pub fn is_written(&self) -> Observed<bool> {
+        let mut unseen = None;
+        for published in &self.published {
+            match (&published.asked_read_only, published.mount.known()) {
+                (Observed::Known(None), _) => return Observed::Known(true),
+                (Observed::Known(Some(_)), _) => {}
+                (Observed::Unknown(_), Some(Some(mount))) if mount.read_only().is_none() => {
+                    return Observed::Known(true);
+                }
+                (Observed::Unknown(gap), _) => unseen = unseen.or(Some(gap)),
+            }
+        }
+        match unseen {
+            Some(gap) => Observed::Unknown(gap.clone()),
+            None => Observed::Known(false),
+        }
     }
 
     /// Its size and use, by whichever of its paths answers; the first reason why not, else.

@@ -217,7 +217,7 @@ fn pod(published: &Published) -> String {
         &published.target,
         &published.mount,
     );
-    if let Some(by) = &published.asked_read_only {
+    if let Observed::Known(Some(by)) = &published.asked_read_only {
         let _ = writeln!(text, "    read-only is asked for by {by}");
     }
     text

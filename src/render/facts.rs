@@ -116,7 +116,7 @@ fn published_facts(text: &mut String, published: &Published) {
             sub_path.container, sub_path.mount.root, sub_path.mount.source
         );
     }
-    if let Some(by) = &published.asked_read_only {
+    if let Observed::Known(Some(by)) = &published.asked_read_only {
         let _ = writeln!(text, "    read-only asked for by {by}");
     }
     let answers = match &published.usage {

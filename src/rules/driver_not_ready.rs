@@ -24,10 +24,18 @@ pub(super) static RULE: Rule = Rule {
 fn check(node: &NodeFacts, verdicts: &mut Verdicts) {
     for driver in verdicts.each(&node.drivers) {
         let subject = driver.subject(&node.node);
-        // One that does not answer at all is another rule's matter; one that nobody asks for is nobody's.
-        let Some(plugin) = driver.plugin.known().filter(|_| !driver.expected_by.is_empty()) else {
+        // One that nobody asks for is nobody's matter.
+        if driver.expected_by.is_empty() {
             verdicts.ok(subject);
             continue;
+        }
+        let plugin = match &driver.plugin {
+            Observed::Known(plugin) => plugin,
+            // One that does not answer at all is another rule's matter, and is not known to be ready.
+            Observed::Unknown(gap) => {
+                verdicts.unknown(subject, gap);
+                continue;
+            }
         };
         match &plugin.ready {
             Observed::Known(true) => verdicts.ok(subject),
@@ -131,16 +139,20 @@ mod tests {
     }
 
     #[test]
-    fn one_that_nobody_asks_for_or_that_is_gone_is_quiet() {
+    fn one_that_nobody_asks_for_is_quiet() {
         let mut node = probed(Observed::Known(false));
         node.drivers.items[0].expected_by.clear();
         check(&RULE, &node, expect![[r#"
             1 ok
         "#]]);
+    }
+
+    #[test]
+    fn of_one_that_is_gone_nothing_is_known() {
         let mut node = sample::node();
         node.drivers.items[0].plugin = Observed::Unknown(Gap::new(Why::Unavailable, "connection refused"));
         check(&RULE, &node, expect![[r#"
-            1 ok
+            unknown DriverNotReady: driver disk.example.com on node node-1: connection refused (Unavailable)
         "#]]);
     }
 

@@ -46,9 +46,11 @@ enum How<'a> {
 }
 
 fn unregistered(driver: &Driver) -> Result<Option<How<'_>>, &Gap> {
-    // A plugin that does not answer is another rule's matter.
-    let Some(plugin) = driver.plugin.known() else {
-        return Ok(None);
+    let plugin = match &driver.plugin {
+        Observed::Known(plugin) => plugin,
+        Observed::Unknown(_) if driver.expected_by.is_empty() => return Ok(None),
+        // A plugin that does not answer is another rule's matter: here nothing is known of it.
+        Observed::Unknown(gap) => return Err(gap),
     };
     let registered = match &driver.registered_as {
         // Left-over sockets and controllers' have no registrar, and nobody asks for them here.

@@ -28,6 +28,8 @@ fn check(node: &NodeFacts, verdicts: &mut Verdicts) {
             Observed::Known(_) => verdicts.ok(subject),
             // A socket that nobody asks for was left behind, or is a controller's.
             Observed::Unknown(_) if driver.expected_by.is_empty() => verdicts.ok(subject),
+            // It may have a socket where could not be looked.
+            Observed::Unknown(gap) if driver.socket.is_none() && gap.why != Why::NotFound => verdicts.unknown(subject, gap),
             Observed::Unknown(gap) => match gap.why {
                 Why::TimedOut | Why::NotFound | Why::Unavailable | Why::Malformed | Why::Unsupported => {
                     verdicts.problem(subject, problem(&node.node, driver, gap));
@@ -130,6 +132,15 @@ mod tests {
                 kubectl get pods -A -o wide --field-selector spec.nodeName=node-1 | grep -i csi
               > See what the kubelet has registered.
                 kubectl get csinode node-1 -o yaml
+        "#]]);
+    }
+
+    #[test]
+    fn one_whose_socket_may_be_where_could_not_be_looked_is_unknown() {
+        let mut node = silent(Why::Unavailable, "look for sockets in /var/lib/kubelet/plugins_registry: input/output error");
+        node.drivers.items[0].socket = None;
+        check(&RULE, &node, expect![[r#"
+            unknown DriverUnreachable: driver disk.example.com on node node-1: look for sockets in /var/lib/kubelet/plugins_registry: input/output error (Unavailable)
         "#]]);
     }
 

@@ -52,12 +52,8 @@ fn check(node: &NodeFacts, verdicts: &mut Verdicts) {
 /// Whether `UnexpectedReadOnly` tells it, with the errors as its evidence.
 fn turned_read_only(published: &Published) -> bool {
     let leaving = matches!(published.state, Observed::Known(PodState::Ending | PodState::Done));
-    let mount = published.mount.known().and_then(Option::as_ref);
-    published.asked_read_only.is_none()
-        && !leaving
-        && mount.is_some_and(|mount| {
-            matches!(mount.read_only(), Some(ReadOnlySide::Superblock | ReadOnlySide::Emergency))
-        })
+    let side = published.turned_read_only();
+    !leaving && matches!(side, Observed::Known(Some(ReadOnlySide::Superblock | ReadOnlySide::Emergency)))
 }
 
 fn problem(node: &NodeFacts, volume: &Volume, errors: Option<FilesystemErrors>) -> Problem {
@@ -148,7 +144,7 @@ mod tests {
     fn emergency_read_only_is_a_problem_though_nobody_meant_to_write() {
         let node = erroneous(false, |volume| {
             emergency(volume);
-            volume.published[0].asked_read_only = Some("the pod".to_owned());
+            volume.published[0].asked_read_only = Observed::Known(Some("the pod".to_owned()));
         });
         check(&RULE, &node, expect![[r#"
             critical FilesystemErrors: claim shop/orders-db on node node-1

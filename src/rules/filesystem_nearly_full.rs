@@ -32,15 +32,18 @@ fn check(node: &NodeFacts, verdicts: &mut Verdicts) {
             continue;
         }
         let subject = volume.subject(&node.node);
-        if volume.is_directory_backed() || !volume.is_written() {
+        // A read-only one was filled on purpose.
+        let written = volume.is_written();
+        if volume.is_directory_backed() || written == Observed::Known(false) {
             verdicts.ok(subject);
             continue;
         }
         match volume.usage() {
-            Observed::Known(usage) if usage.percent_used() >= node.thresholds.nearly_full_percent => {
-                verdicts.problem(subject, problem(node, volume, usage));
-            }
-            Observed::Known(_) => verdicts.ok(subject),
+            Observed::Known(usage) if usage.percent_used() < node.thresholds.nearly_full_percent => verdicts.ok(subject),
+            Observed::Known(usage) => match written {
+                Observed::Unknown(gap) => verdicts.unknown(subject, &gap),
+                Observed::Known(_) => verdicts.problem(subject, problem(node, volume, usage)),
+            },
             // Not mounted yet, or no more: there is no filesystem to be full.
             Observed::Unknown(gap) if gap.why == Why::NotFound && !runs(volume) => verdicts.ok(subject),
             Observed::Unknown(gap) => verdicts.unknown(subject, &gap),
@@ -147,9 +150,30 @@ mod tests {
     fn a_volume_that_nobody_writes_is_quiet() {
         let node = sample::degraded(|volume| {
             fill(volume, 100);
-            volume.published[0].asked_read_only = Some("the pod".to_owned());
+            volume.published[0].asked_read_only = Observed::Known(Some("the pod".to_owned()));
         });
         check(&RULE, &node, expect!["1 ok\n"]);
+    }
+
+    #[test]
+    fn a_full_one_of_which_it_is_not_known_whether_anybody_writes_is_unknown() {
+        let full = |options: &str| {
+            sample::degraded(|volume| {
+                fill(volume, 100);
+                let published = &mut volume.published[0];
+                published.asked_read_only = Observed::Unknown(Gap::new(Why::Denied, "list persistentvolumes: forbidden"));
+                if let Observed::Known(Some(mount)) = &mut published.mount {
+                    mount.options = options.into();
+                }
+            })
+        };
+        check(&RULE, &full("ro"), expect![[r#"
+            unknown FilesystemNearlyFull: claim shop/orders-db on node node-1: list persistentvolumes: forbidden (Denied)
+        "#]]);
+        // Nobody mounts it writable who was asked for less.
+        let writable = crate::rules::diagnose_node(&full("rw"));
+        let mine = writable.iter().find(|verdicts| verdicts.code == RULE.code.into());
+        assert_eq!(mine.map(|verdicts| verdicts.problems.len()), Some(1));
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(super) static RULE: Rule = Rule {
 fn check(case: &Case<'_>, verdicts: &mut Verdicts) {
     let told_done = matches!(case.standing(), Standing::Idle | Standing::Marked);
     // A claim made from a smaller snapshot begins with that one's filesystem; read-only it stays.
-    let made = case.claim.made_from.as_ref().filter(|_| case.volume.is_written());
+    let made = case.claim.made_from.as_ref().filter(|_| case.volume.is_written() == Observed::Known(true));
     let due = case.is_recorded() || made.is_some();
     if !told_done || !due || case.volume.mode == VolumeMode::Block {
         return verdicts.ok(case.subject());
@@ -222,7 +222,7 @@ mod tests {
               > Grow the filesystem by hand; this is what the driver left out.
                 resize2fs /dev/sdb
         "#]]);
-        let read_only = restored(|volume| volume.published[0].asked_read_only = Some("the pod".to_owned()));
+        let read_only = restored(|volume| volume.published[0].asked_read_only = Observed::Known(Some("the pod".to_owned())));
         check(&RULE, &read_only, expect!["1 ok\n"]);
         let grown = restored(|volume| volume.sizes.filesystem = size(19 * GI, 20 * GI));
         check(&RULE, &grown, expect!["1 ok\n"]);

@@ -32,7 +32,9 @@ fn check(node: &NodeFacts, verdicts: &mut Verdicts) {
             continue;
         }
         let subject = volume.subject(&node.node);
-        if volume.is_directory_backed() || !volume.is_written() {
+        // A read-only one was filled on purpose.
+        let written = volume.is_written();
+        if volume.is_directory_backed() || written == Observed::Known(false) {
             verdicts.ok(subject);
             continue;
         }
@@ -42,7 +44,10 @@ fn check(node: &NodeFacts, verdicts: &mut Verdicts) {
             Observed::Known(usage) if usage.percent_used() >= threshold && !fixed(volume) => {
                 verdicts.ok(subject);
             }
-            Observed::Known(usage) => verdicts.problem(subject, problem(node, volume, usage)),
+            Observed::Known(usage) => match written {
+                Observed::Unknown(gap) => verdicts.unknown(subject, &gap),
+                Observed::Known(_) => verdicts.problem(subject, problem(node, volume, usage)),
+            },
             // Not mounted at all: there is no filesystem to be exhausted.
             Observed::Unknown(gap) if gap.why == Why::NotFound => verdicts.ok(subject),
             Observed::Unknown(gap) => verdicts.unknown(subject, &gap),
@@ -177,7 +182,7 @@ mod tests {
     fn a_volume_that_nobody_writes_is_quiet() {
         let node = sample::degraded(|volume| {
             exhaust(volume, 100);
-            volume.published[0].asked_read_only = Some("the pod".to_owned());
+            volume.published[0].asked_read_only = Observed::Known(Some("the pod".to_owned()));
         });
         check(&RULE, &node, expect![[r#"
             1 ok

@@ -125,6 +125,7 @@ impl Verdicts {
                 self.gaps.push(gap.clone());
             }
         }
+        self.said.reserve(listing.items.len());
         listing.items.iter()
     }
 

@@ -126,7 +126,7 @@ mod tests {
         let slow = "rpc error: code = DeadlineExceeded desc = context deadline exceeded";
         let in_use = "rpc error: code = FailedPrecondition desc = volume is in use";
         let all = [
-            waits(|_, volume| volume.published[0].asked_read_only = Some("the pod".to_owned())),
+            waits(|_, volume| volume.published[0].asked_read_only = Observed::Known(Some("the pod".to_owned()))),
             waits(|_, volume| volume.published[0].state = Observed::Known(PodState::Starting)),
             waits(|_, volume| volume.published.clear()),
             waits(|claim, _| claim.resize_status = Some("NodeResizeInProgress".to_owned())),

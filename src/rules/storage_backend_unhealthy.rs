@@ -121,11 +121,11 @@ mod tests {
     }
 
     #[test]
-    fn a_plugin_that_is_gone_is_another_rules_matter() {
+    fn of_a_plugin_that_is_gone_nothing_is_known() {
         let mut node = sample::node();
         node.drivers.items[0].plugin = Observed::Unknown(Gap::new(Why::Unavailable, "connection refused"));
         check(&RULE, &node, expect![[r#"
-            1 ok
+            unknown StorageBackendUnhealthy: driver disk.example.com on node node-1: connection refused (Unavailable)
         "#]]);
     }
 

@@ -31,15 +31,13 @@ fn check(node: &NodeFacts, verdicts: &mut Verdicts) {
         for published in &volume.published {
             let subject = volume.subject(&node.node);
             let leaving = matches!(published.state, Observed::Known(PodState::Ending | PodState::Done));
-            match &published.mount {
-                Observed::Unknown(gap) => verdicts.unknown(subject, gap),
-                Observed::Known(Some(mount)) if published.asked_read_only.is_none() && !leaving => {
-                    match mount.read_only() {
-                        Some(side) => verdicts.problem(subject, problem(&node.node, volume, published, mount, side)),
-                        None => verdicts.ok(subject),
-                    }
+            match (&published.mount, published.turned_read_only()) {
+                (Observed::Known(_), _) if leaving => verdicts.ok(subject),
+                (_, Observed::Unknown(gap)) => verdicts.unknown(subject, &gap),
+                (Observed::Known(Some(mount)), Observed::Known(Some(side))) => {
+                    verdicts.problem(subject, problem(&node.node, volume, published, mount, side));
                 }
-                Observed::Known(_) => verdicts.ok(subject),
+                (_, Observed::Known(_)) => verdicts.ok(subject),
             }
         }
     }
@@ -51,13 +49,17 @@ fn problem(node: &NodeName, volume: &Volume, published: &Published, mount: &Moun
         ReadOnlySide::Mount => ("options of the mount", &mount.options),
         ReadOnlySide::Superblock | ReadOnlySide::Emergency => ("options of the filesystem", &mount.super_options),
     };
+    let (asked, words) = match &published.asked_read_only {
+        Observed::Unknown(gap) => (gap.to_string(), "and no request makes it so"),
+        Observed::Known(_) => ("no".to_owned(), "and neither the pod nor the volume asks for that"),
+    };
     let problem = Problem::new(format!(
-        "Pod {pod} on {node} cannot write to volume {}: {side}, and neither the pod nor the volume asks for that.",
+        "Pod {pod} on {node} cannot write to volume {}: {side}, {words}.",
         volume.spec_name
     ))
     .because(whose, options, format!("host's mount table, {target}"))
     .because("filesystem", format!("{} on {}", mount.fs_type, mount.source), "host's mount table")
-    .because("asked to be read-only", "no", "pod, access modes, mount options, PersistentVolume");
+    .because("asked to be read-only", asked, "pod, access modes, mount options, PersistentVolume");
     let problem = match &volume.state.errors {
         Observed::Known(Some(errors)) if errors.count > 0 => {
             problem.because("errors counted by the filesystem", errors.to_string(), "/sys/fs/ext4")
@@ -147,8 +149,31 @@ mod tests {
 
     #[test]
     fn what_somebody_asked_for_is_quiet() {
-        let asked = with_options("ro", "rw", |published| published.asked_read_only = Some("the pod".to_owned()));
+        let asked = with_options("ro", "rw", |published| published.asked_read_only = Observed::Known(Some("the pod".to_owned())));
         check(&RULE, &asked, expect!["1 ok\n"]);
+    }
+
+    #[test]
+    fn without_the_volumes_object_only_an_emergency_is_a_problem() {
+        let unseen = |published: &mut Published| {
+            published.asked_read_only = Observed::Unknown(Gap::new(Why::Denied, "list persistentvolumes: forbidden"));
+        };
+        check(&RULE, &with_options("ro", "ro", unseen), expect![[r#"
+            unknown UnexpectedReadOnly: claim shop/orders-db on node node-1: list persistentvolumes: forbidden (Denied)
+        "#]]);
+        check(&RULE, &with_options("rw", "rw", unseen), expect!["1 ok\n"]);
+        check(&RULE, &with_options("rw", "rw,emergency_ro", unseen), expect![[r#"
+            critical UnexpectedReadOnly: claim shop/orders-db on node node-1
+              Pod shop/orders-0 on node-1 cannot write to volume pvc-11: the kernel made the filesystem read-only after errors, and no request makes it so.
+              - options of the filesystem: rw,emergency_ro [host's mount table, /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount]
+              - filesystem: ext4 on /dev/sdb [host's mount table]
+              - asked to be read-only: list persistentvolumes: forbidden (Denied) [pod, access modes, mount options, PersistentVolume]
+              > Look in the node's kernel log for the error that came before.
+                dmesg --ctime | grep -iE 'i/o error|remount|ext4|xfs|btrfs|nfs'
+              > See both sides of the mount on the node.
+                findmnt -o TARGET,SOURCE,FSTYPE,VFS-OPTIONS,FS-OPTIONS --mountpoint /var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~csi/pvc-11/mount
+              > After an I/O error do not remount it writable: stop the workload, find the failing layer (path, replicas, disk), check the filesystem unmounted, then make the pod anew.
+        "#]]);
     }
 
     #[test]

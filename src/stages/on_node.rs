@@ -164,22 +164,19 @@ pub(super) fn writable(place: &Place<'_>) -> Step {
     };
     let at = Some(one.observed_at);
     match (&published.mount, &published.asked_read_only) {
-        (Observed::Known(Some(_)), Some(asked)) => {
+        (Observed::Known(Some(_)), Observed::Known(Some(asked))) => {
             step(stage, Mark::Done, format!("read-only, as {asked} asks")).when(at)
         }
-        (Observed::Known(Some(mount)), None) => match mount.read_only() {
-            Some(side) => step(
-                stage,
-                Mark::Stuck,
-                format!("{side}, and nobody asked for that"),
-            )
-            .when(at),
-            None => step(
-                stage,
-                Mark::Done,
-                "neither mount nor filesystem is read-only",
-            )
-            .when(at),
+        (Observed::Known(Some(_)), _) => match published.turned_read_only() {
+            Observed::Known(Some(side)) => {
+                let words = format!("{side}, and nobody asked for that");
+                step(stage, Mark::Stuck, words).when(at)
+            }
+            Observed::Known(None) => {
+                let words = "neither mount nor filesystem is read-only";
+                step(stage, Mark::Done, words).when(at)
+            }
+            Observed::Unknown(gap) => unknown(stage, &gap),
         },
         (Observed::Known(None), _) if published.device_node => {
             step(stage, Mark::Done, "a device node").when(at)

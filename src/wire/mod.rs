@@ -25,7 +25,8 @@ pub(crate) mod strategies;
 
 use prost::Message;
 use prost::bytes::Bytes;
-use prost::encoding::message;
+use prost::encoding::bytes::{encode, encoded_len};
+use prost::encoding::{WireType, encode_key, encode_varint, message};
 
 use crate::model::finding::{Finding, Subject};
 use crate::model::scan::{Origin, Scan};
@@ -43,6 +44,9 @@ const VOLUMES: u32 = 4;
 
 /// Bytes of a volume with its pod, its claim and its sizes.
 const USUAL_VOLUME: usize = 1536;
+
+/// Bytes of a subject with the reason why it could not be judged.
+const USUAL_UNKNOWN: usize = 256;
 
 /// What could not be taken from the wire.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -121,10 +125,6 @@ impl TryFrom<v1::Scan> for Scan {
 /// message would take more memory than the scan itself.
 pub fn encode_scan(scan: &Scan) -> Vec<u8> {
     let volumes = &scan.facts.volumes.items;
-    let mut facts = Vec::with_capacity(volumes.len() * USUAL_VOLUME);
-    for volume in volumes {
-        message::encode(VOLUMES, &v1::Volume::from(volume), &mut facts);
-    }
     let around = v1::Scan {
         instance: scan.origin.instance.clone(),
         sequence: scan.origin.sequence,
@@ -135,9 +135,19 @@ pub fn encode_scan(scan: &Scan) -> Vec<u8> {
         verdicts: Vec::new(),
     };
     let mut bytes = around.encode_to_vec();
-    bytes.reserve(facts.len());
-    // A message that comes in pieces is all of them together.
-    prost::encoding::bytes::encode(FACTS, &facts, &mut bytes);
+    let unknowns = scan.verdicts.iter().map(|one| one.unknowns.len());
+    let unknowns: usize = unknowns.sum();
+    bytes.reserve(volumes.len() * USUAL_VOLUME + unknowns * USUAL_UNKNOWN);
+    // A message that comes in pieces is all of them together: here of facts with one volume each,
+    // whose length is known once it is written.
+    let mut one = Vec::with_capacity(USUAL_VOLUME);
+    for volume in volumes {
+        one.clear();
+        v1::Volume::from(volume).encode_raw(&mut one);
+        encode_key(FACTS, WireType::LengthDelimited, &mut bytes);
+        encode_varint(encoded_len(VOLUMES, &one) as u64, &mut bytes);
+        encode(VOLUMES, &one, &mut bytes);
+    }
     for verdicts in &scan.verdicts {
         message::encode(VERDICTS, &v1::RuleVerdicts::from(verdicts), &mut bytes);
     }

@@ -26,6 +26,8 @@ impl From<&Published> for v1::Published {
                 fs_type: place.fs_type.clone(),
                 source: place.source.clone(),
             });
+        let (asked_read_only, asked_read_only_gap) =
+            split_option(&published.asked_read_only, Clone::clone);
         Self {
             pod: Some((&published.pod).into()),
             state: state.unwrap_or_default(),
@@ -36,7 +38,8 @@ impl From<&Published> for v1::Published {
             mount_gap,
             usage,
             usage_gap,
-            asked_read_only: published.asked_read_only.clone(),
+            asked_read_only,
+            asked_read_only_gap,
             sub_paths: published.sub_paths.iter().map(Into::into).collect(),
             device_node: published.device_node,
             live,
@@ -80,7 +83,10 @@ impl TryFrom<v1::Published> for Published {
                 published.usage_gap,
                 "what the filesystem answers",
             ),
-            asked_read_only: published.asked_read_only.map(text),
+            asked_read_only: observed_option(
+                published.asked_read_only.map(text),
+                published.asked_read_only_gap,
+            ),
             sub_paths: all("sub_paths", published.sub_paths)?,
             device_node: published.device_node,
             live: observed(

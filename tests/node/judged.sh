@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# judged.sh BINARY: pods live on a healthy node, and nothing is found and nothing is unknown. Then every code
+# judged.sh BINARY: pods live on a healthy node, and nothing is found and nothing is unknown: every rule says ok
+# of as many subjects as docs/coverage.md gives it among the lab's volumes. One pod has its volume through a link
+# of its image, another has a sandbox beside its container, and the kubelet's directory is bound on itself. Then every code
 # that is about a node's mounts, drivers and health is made to happen on real mounts, several at a time: each
 # finding settles and opens with the subject, the evidence and the words of tests/node/judged/FAULT-CLAIM.txt,
 # and resolves when its fault is healed. Needs root, loop devices, FUSE and the tools of the filesystems.
@@ -7,6 +9,7 @@
 set -euo pipefail
 binary=$(realpath "$1")
 expected=$(cd "$(dirname "$0")" && pwd)/judged
+coverage=$(cd "$(dirname "$0")" && pwd)/../../docs/coverage.md
 name=judged-$$
 place=$(mktemp -d)
 wrong=0
@@ -75,18 +78,54 @@ fail() {
 # The verdicts of the collector's latest scan, rule by rule.
 verdicts() { ask status | awk 'seen { print $1, $2, $3, $4 } /^RULE/ { seen = 1 }'; }
 
+# The same as it is when all is well: of each rule the volumes that the lab says it made, as far as the rule
+# looks at volumes of their kind, or their drivers.
+subjects() {
+    awk '
+        FNR == NR && /^  [a-z-]+ +[0-9]+[KMG]i / && !/which is not covered/ {
+            volumes[/, without a claim/ ? "inline" : $3 == "block" ? "block" : "file"]++
+            if (match($0, /[a-z]+\.csi-doctor\.io/) && !seen[substr($0, RSTART, RLENGTH)]++) drivers++
+        }
+        FNR != NR && /^\| [A-Z][A-Za-z]+ \| (yes|driver|–) / {
+            split($0, of, / *\| */)
+            ok = (of[3] == "yes") * volumes["file"] + (of[4] == "yes") * volumes["block"] + (of[5] == "yes") * volumes["inline"]
+            print of[2], of[3] == "driver" ? drivers : ok, 0, 0
+        }' "$place/out" "$coverage"
+}
+
+# A process of a container with a mount namespace of its own and nothing of the volume in it, under a lower
+# number than the container's, as after numbers went round.
+sandbox() {
+    "$binary" exec --name "$name" -- sh -c '
+        cgroup=$(echo "$2"/containers/"$1"-*/cgroup)
+        for process in /proc/[0-9]*; do
+            cmp -s "$process/cgroup" "$cgroup" && own=${process#/proc/}
+        done
+        free=$((own - 1))
+        while [ -e "/proc/$free" ]; do free=$((free - 1)); done
+        echo $((free - 1)) >/proc/sys/kernel/ns_last_pid
+        unshare --mount sleep 600 >/dev/null 2>&1 &
+        mount --bind "$cgroup" "/proc/$!/cgroup"
+        [ "$!" -lt "$own" ] || { echo "the sandbox is process $!, its container is $own"; exit 1; }
+    ' sh "$1" "$(dirname "$kubelet")"
+}
+
 # Ten looks and more while pods come, go, end and are evicted.
 live() {
-    for _ in $(seq 50); do
-        verdicts >"$place/well"
-        [ -s "$place/well" ] && break
-        sleep 0.2
-    done
-    awk '$3 + $4 > 0' "$place/well" | grep . && fail "a healthy node is not well"
+    kubelet=$(awk '/^kubelet directory/ { print $3 }' "$place/out")
+    "$binary" exec --name "$name" -- mount --rbind "$kubelet" "$kubelet"
+    sandbox invoices || fail "the sandbox was not made"
+    subjects >"$place/well"
+    [ "$(wc -l <"$place/well")" -gt 30 ] || fail "the rules' subjects are not known"
+    is_well "before pods live"
     (
         for way in restart delete evict finish; do
             for claim in orders-db ledger scratch exports uploads catalog media; do
                 "$binary" pod --name "$name" "$claim" "$way" >>"$place/did" || echo "$claim $way" >>"$place/refused"
+            done
+            # And the kubelet is restarted between two of them.
+            for do in stop start; do
+                "$binary" "$do" --name "$name" kubelet >>"$place/did" || echo "kubelet $do" >>"$place/refused"
             done
         done
     ) &
@@ -98,14 +137,19 @@ live() {
         sleep 0.4
     done
     [ -e "$place/refused" ] && fail "pods did not live: $(cat "$place/refused")"
-    for _ in $(seq 20); do
-        verdicts >"$place/after"
-        cmp -s "$place/well" "$place/after" && break
-        sleep 0.3
-    done
-    diff "$place/well" "$place/after" || fail "not every subject is well again after pods have lived"
+    is_well "after pods have lived"
     log | grep '"csi_doctor.change":"opened"' && fail "something was found while pods lived"
     echo "ok: nothing is found in $looks looks while pods live"
+}
+
+# is_well WHEN: waits until every rule says ok of each of its subjects.
+is_well() {
+    for _ in $(seq 50); do
+        verdicts >"$place/verdicts"
+        cmp -s "$place/well" "$place/verdicts" && return
+        sleep 0.2
+    done
+    diff "$place/well" "$place/verdicts" || fail "not every subject is well $1"
 }
 
 log() { "$binary" exec --name "$name" -- sh -c 'cat /mnt/log/collector.log'; }
@@ -240,6 +284,7 @@ hang-driver reports DriverUnreachable $archive"
 round "unknown-health invoices VolumeConditionAbnormal invoices
 ill-storage media StorageBackendUnhealthy $slow
 no-registrar reports DriverNotRegistered $archive"
+round "driver-alone reports VolumeNotMounted reports"
 round "other-name reports DriverNotRegistered $archive"
 round "other-node reports DriverNotRegistered $archive"
 round "refused-node reports DriverNotRegistered $archive"

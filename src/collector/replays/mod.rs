@@ -1,6 +1,7 @@
 //! Days in the life of a cluster, told to the collector's real intake by a clock that is given:
 //! what is open at every moment, and that nothing is left behind.
 
+mod kubelet;
 mod lives;
 mod year;
 

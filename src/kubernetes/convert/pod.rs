@@ -74,11 +74,27 @@ fn places(
             places.push(ContainerPlace {
                 container: container.name.clone(),
                 id: container_id(&container.name, status),
-                path: HostPath::from(mount.mount_path.as_str()),
+                path: clean(&mount.mount_path),
+                sub_path: given(mount.sub_path.clone()).is_some()
+                    || given(mount.sub_path_expr.clone()).is_some(),
             });
         }
     }
     places
+}
+
+/// Where a `mountPath` leads, by its words: the kubelet takes a relative one as from the root
+/// (`pkg/kubelet/kubelet_pods.go`, `makeMounts`), and the runtime cleans what it is given.
+fn clean(mount_path: &str) -> HostPath {
+    let mut parts = Vec::new();
+    for part in mount_path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    HostPath::from(format!("/{}", parts.join("/")).as_str())
 }
 
 /// The runtime's name for a container, without the runtime's own (`containerd://…`).
@@ -175,6 +191,23 @@ mod tests {
             container.extend(more.clone());
         }
         container
+    }
+
+    #[test]
+    fn where_a_mount_path_leads() {
+        for (written, meant) in [
+            ("/data", "/data"),
+            ("/data/", "/data"),
+            ("//var//run/./x/", "/var/run/x"),
+            ("/var/lib/../run/x", "/var/run/x"),
+            ("/../../data", "/data"),
+            ("data/x", "/data/x"),
+            ("./data", "/data"),
+            ("/", "/"),
+            ("", "/"),
+        ] {
+            assert_eq!(clean(written), meant.into(), "{written}");
+        }
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub(crate) enum Topic {
     Name,
     /// Whether there is a registrar.
     Registrar,
+    /// Whether what a driver mounts reaches the host.
+    Mounts,
     /// `NodeGetInfo`: an error, or what the driver calls the node.
     NodeInfo,
     /// A volume, by its driver's word.
@@ -62,7 +64,7 @@ pub(crate) enum Of {
 }
 
 /// The topics with their names, where they belong, and what can be set beside `well`, `hang` and a code.
-const TOPICS: [(Topic, &str, Of, &str); 15] = [
+const TOPICS: [(Topic, &str, Of, &str); 16] = [
     (Topic::Answer, "answer", Of::Driver, ""),
     (Topic::Delay, "delay", Of::Driver, "milliseconds"),
     (Topic::Probe, "probe", Of::Driver, "absent, false"),
@@ -80,6 +82,7 @@ const TOPICS: [(Topic, &str, Of, &str); 15] = [
     ),
     (Topic::Name, "name", Of::Driver, "another name"),
     (Topic::Registrar, "registrar", Of::Driver, "none"),
+    (Topic::Mounts, "mounts", Of::Driver, "unshared"),
     (Topic::NodeInfo, "node-info", Of::Driver, "another node id"),
     (
         Topic::Health,
@@ -109,7 +112,10 @@ impl Topic {
 
     /// Whether a plugin heeds it from its start on only, or its callers ask once for each of its starts.
     pub(crate) fn needs_start(self) -> bool {
-        matches!(self, Self::Name | Self::Registrar | Self::NodeInfo)
+        matches!(
+            self,
+            Self::Name | Self::Registrar | Self::Mounts | Self::NodeInfo
+        )
     }
 
     fn allows(self, value: &str) -> bool {
@@ -119,7 +125,7 @@ impl Topic {
             (_, "") => false,
             (Self::NodeInfo, _) | (_, WELL) => true,
             (Self::Delay, _) => number(),
-            (Self::Dialect | Self::Registrar, _) => self.lists(value),
+            (Self::Dialect | Self::Registrar | Self::Mounts, _) => self.lists(value),
             (Self::Name, _) => manner.is_none(),
             (Self::Storage | Self::Health, _) if number() => true,
             (Self::Expand, _) => manner.is_some(),

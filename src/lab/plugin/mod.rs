@@ -23,6 +23,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use tokio::net::UnixListener;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::Server;
@@ -35,6 +37,10 @@ use crate::proto::registration::registration_server::RegistrationServer;
 
 /// Serves until it is killed.
 pub(crate) fn run(wanted: args::Plugin) -> anyhow::Result<ExitCode> {
+    let backend = Backend::new(wanted.images.clone());
+    if backend.set_to(&wanted.driver, Topic::Mounts) == "unshared" {
+        unshare_mounts()?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -42,6 +48,15 @@ pub(crate) fn run(wanted: args::Plugin) -> anyhow::Result<ExitCode> {
         .context("could not start the runtime")?;
     runtime.block_on(serve(wanted))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// As in a container without `mountPropagation: Bidirectional`: what the host mounts arrives, what is mounted
+/// here stays here. Before there are threads: each has its own namespace.
+fn unshare_mounts() -> anyhow::Result<()> {
+    let none: Option<&Path> = None;
+    unshare(CloneFlags::CLONE_NEWNS).context("could not make a mount namespace")?;
+    let slave = MsFlags::MS_REC | MsFlags::MS_SLAVE;
+    mount(none, "/", none, slave, none).context("could not make the mounts slaves")
 }
 
 async fn serve(wanted: args::Plugin) -> anyhow::Result<()> {

@@ -83,6 +83,8 @@ pub(super) struct PublishedItem {
     mount_gap: Option<GapItem>,
     #[serde(skip_serializing_if = "Option::is_none")]
     read_only_asked_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read_only_gap: Option<GapItem>,
 }
 
 pub(super) fn volume(one: &NodeVolume) -> VolumeItem {
@@ -139,7 +141,8 @@ pub(super) fn volume(one: &NodeVolume) -> VolumeItem {
                 target_path: published.target.to_string(),
                 mounted: published.mount.known().map(Option::is_some),
                 mount_gap: published.mount.gap().map(GapItem::from),
-                read_only_asked_by: published.asked_read_only.clone(),
+                read_only_asked_by: published.asked_read_only.known().cloned().flatten(),
+                read_only_gap: published.asked_read_only.gap().map(GapItem::from),
             })
             .collect(),
     }

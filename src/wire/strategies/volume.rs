@@ -71,7 +71,7 @@ fn published() -> impl Strategy<Value = Published> {
         path(),
         observed(option::of(mount())),
         observed(usage()),
-        option::of(text()),
+        observed(option::of(text())),
         (seen_inside(), said()),
     )
         .prop_map(

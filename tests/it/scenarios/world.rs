@@ -15,7 +15,7 @@ use csi_doctor::model::objects::{ContainerPlace, PodState, PodVolume, PodVolumeS
 use csi_doctor::model::observed::{Gap, Listing, Observed, Why};
 use csi_doctor::model::sample;
 use csi_doctor::model::seen::{
-    Answers, ContainerSeen, Filesystem, KubeletProcess, PluginSeen, Seen,
+    Answers, ContainerSeen, Filesystem, KubeletProcess, NamespaceSeen, PluginSeen, Seen, Told,
 };
 use csi_doctor::model::sizes::Bytes;
 use csi_doctor::model::state::{BlockDevice, FilesystemErrors, KernelState};
@@ -54,8 +54,11 @@ pub(super) struct World {
 struct ContainerAnswer {
     pod: String,
     id: String,
-    /// Its `/proc/<pid>/mountinfo`.
+    /// The `/proc/<pid>/mountinfo` of its first process.
     mountinfo: String,
+    /// Those of processes with mount namespaces of their own.
+    #[serde(default)]
+    others: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -158,6 +161,7 @@ fn as_the_host_has_it(seen: &Seen) -> Observed<Vec<ContainerSeen>> {
                 container: "main".to_owned(),
                 id: None,
                 path: HostPath::from(format!("/volumes/{}", volume.name).as_str()),
+                sub_path: false,
             }];
             let places = match volume.places.as_slice() {
                 [] => &anywhere[..],
@@ -172,6 +176,7 @@ fn as_the_host_has_it(seen: &Seen) -> Observed<Vec<ContainerSeen>> {
                     id: place.id.clone().unwrap_or_default(),
                     process,
                     table: Listing::default(),
+                    others: Vec::new(),
                 });
                 let mount = published(&pod.pod, volume);
                 container.table.items.extend(mount.map(|mount| Mount {
@@ -186,12 +191,22 @@ fn as_the_host_has_it(seen: &Seen) -> Observed<Vec<ContainerSeen>> {
 
 impl ContainerAnswer {
     fn seen(containers: &[Self]) -> Observed<Vec<ContainerSeen>> {
+        let other = |(table, process): (&String, u32)| NamespaceSeen {
+            process,
+            table: mountinfo::parse_mountinfo(table.as_bytes()),
+        };
         let containers = containers.iter().zip(4711..);
         let containers = containers.map(|(container, process)| ContainerSeen {
             pod: container.pod.as_str().into(),
             id: container.id.clone(),
             process,
             table: mountinfo::parse_mountinfo(container.mountinfo.as_bytes()),
+            others: container
+                .others
+                .iter()
+                .zip(process + 1000..)
+                .map(other)
+                .collect(),
         });
         Observed::Known(containers.collect())
     }
@@ -245,6 +260,23 @@ impl World {
         answers.collect()
     }
 
+    fn told(&self, facts: &NodeFacts) -> Vec<Option<Told>> {
+        let volumes = facts.volumes.items.iter();
+        let told = volumes.map(|volume| {
+            let handle = volume.handle.known()?;
+            let mut answers = self.stats.iter();
+            let answer = answers.find(|one| one.is_of(&volume.driver, handle));
+            Some(match answer {
+                Some(answer) => Told {
+                    stats: answer.seen(),
+                    health: health(answer.health.as_ref()),
+                },
+                None => untold(facts, volume),
+            })
+        });
+        told.collect()
+    }
+
     pub(super) fn answers(&self, facts: &NodeFacts) -> Answers {
         let path = |path: &String| HostPath::from(path.as_str());
         Answers {
@@ -255,11 +287,7 @@ impl World {
                 .map(|(target, size)| (path(target), Observed::Known(size.map(Bytes))))
                 .collect(),
             states: self.states(),
-            stats: self
-                .stats
-                .iter()
-                .map(|answer| (answer.key(), answer.seen()))
-                .collect(),
+            told: self.told(facts),
             elsewhere: self
                 .elsewhere
                 .iter()
@@ -273,12 +301,21 @@ impl World {
                     (path(target), Observed::Known(Some(place)))
                 })
                 .collect(),
-            health: self
-                .stats
-                .iter()
-                .map(|answer| (answer.key(), health(answer.health.as_ref())))
-                .collect(),
         }
+    }
+}
+
+/// Of a driver of which the story tells no answer: it has no such calls, or is gone.
+fn untold(facts: &NodeFacts, volume: &Volume) -> Told {
+    let mut drivers = facts.drivers.items.iter();
+    let driver = drivers.find(|driver| driver.name == volume.driver);
+    let gone = driver.and_then(|driver| driver.plugin.gap());
+    let gap = gone
+        .cloned()
+        .unwrap_or_else(|| Gap::new(Why::Unsupported, "the driver tells nothing of its volumes"));
+    Told {
+        stats: Observed::Unknown(gap.clone()),
+        health: Observed::Unknown(gap),
     }
 }
 
@@ -362,8 +399,8 @@ fn health(told: Option<&Vec<HealthAnswer>>) -> Observed<Vec<HealthEntry>> {
 }
 
 impl StatsAnswer {
-    fn key(&self) -> (DriverName, VolumeHandle) {
-        (self.driver.as_str().into(), self.handle.as_str().into())
+    fn is_of(&self, driver: &DriverName, handle: &VolumeHandle) -> bool {
+        self.driver == driver.as_str() && self.handle == handle.as_str()
     }
 
     fn seen(&self) -> Observed<DriverStats> {
