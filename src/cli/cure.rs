@@ -27,9 +27,13 @@ pub(super) fn of_gap(gap: &Gap, of_all_namespaces: bool) -> &'static str {
 /// The same error, with what to do where a collector is not there, or is none.
 pub(super) fn of_error(error: anyhow::Error) -> anyhow::Error {
     let what_to_do = match error.downcast_ref() {
-        Some(Error::Unreachable { .. } | Error::TimedOut { .. }) => {
+        Some(Error::Unreachable { .. }) => {
             format!("if it runs in the cluster, forward its port: {FORWARD}")
         }
+        // Whoever breaks off each connection is connected to until then.
+        Some(Error::TimedOut { .. }) => format!(
+            "it is busy, or something else listens there; a collector in the cluster is reached by: {FORWARD}"
+        ),
         Some(Error::Foreign { .. }) => {
             format!("--collector takes the address of its gRPC port, as after: {FORWARD}")
         }

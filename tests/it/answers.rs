@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 
 use csi_doctor::model::view::Story;
@@ -150,7 +150,7 @@ async fn of_other_versions_and_of_what_is_none() {
         [exit 2]
 
         web: $ kubectl csi-doctor status
-        kubectl csi-doctor: asking the collector at ADDRESS for Summary: no answer within 10 s; if it runs in the cluster, forward its port: kubectl -n csi-doctor port-forward deployment/csi-doctor-collector 9470
+        kubectl csi-doctor: what answers at ADDRESS does not speak gRPC: it is something else than a collector, or another port of it; --collector takes the address of its gRPC port, as after: kubectl -n csi-doctor port-forward deployment/csi-doctor-collector 9470
         [exit 2]
 
         tls: $ kubectl csi-doctor status
@@ -158,13 +158,13 @@ async fn of_other_versions_and_of_what_is_none() {
         [exit 2]
 
         ssh: $ kubectl csi-doctor status
-        kubectl csi-doctor: asking the collector at ADDRESS for Summary: no answer within 10 s; if it runs in the cluster, forward its port: kubectl -n csi-doctor port-forward deployment/csi-doctor-collector 9470
+        kubectl csi-doctor: what answers at ADDRESS does not speak gRPC: it is something else than a collector, or another port of it; --collector takes the address of its gRPC port, as after: kubectl -n csi-doctor port-forward deployment/csi-doctor-collector 9470
         [exit 2]
 
     "#]].assert_eq(&shown);
 }
 
-/// Something that says this to whoever comes, and closes; its address.
+/// Something that says this to whoever asks, and closes; its address.
 fn speaks(words: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -172,6 +172,7 @@ fn speaks(words: &'static [u8]) -> SocketAddr {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             std::thread::spawn(move || {
+                wait_for_question(&mut stream);
                 let _ = stream.write_all(words);
                 // What was sent stays readable only where nothing is left unread.
                 let _ = stream.shutdown(Shutdown::Write);
@@ -180,6 +181,25 @@ fn speaks(words: &'static [u8]) -> SocketAddr {
         }
     });
     address
+}
+
+/// Reads until a call has come, which is HTTP/2's frame of headers: who breaks off sooner is connected to anew.
+fn wait_for_question(stream: &mut TcpStream) {
+    const PREFACE: usize = 24;
+    const HEADERS: u8 = 1;
+    let mut bytes = Vec::new();
+    let mut piece = [0; 4096];
+    while let Ok(length @ 1..) = stream.read(&mut piece) {
+        bytes.extend_from_slice(&piece[..length]);
+        let mut at = PREFACE;
+        while let Some(&[a, b, c, kind, ..]) = bytes.get(at..at + 9) {
+            if kind == HEADERS {
+                return;
+            }
+            let length = u32::from_be_bytes([0, a, b, c]);
+            at += 9 + usize::try_from(length).unwrap();
+        }
+    }
 }
 
 async fn compare(address: SocketAddr, expected: ExpectFile) {
