@@ -1,5 +1,6 @@
-//! What the collector keeps of a large cluster, beside kube-rs's stores of Kubernetes' full types, on
-//! a real API server in the same run. `make bench` runs it; the programs come from `tests/cluster/build.sh`.
+//! What the collector keeps of a large cluster, beside kube-rs's stores of Kubernetes' full types, and what
+//! a storage report of it takes, beside `kubectl get pv,pvc,sc`: on a real API server in the same run.
+//! `make bench` runs it; the programs come from `tests/cluster/build.sh`.
 //!
 //! `OBJECTS=20000` sets how many pods, claims and volumes there are each. Objects are made by many
 //! requests at once; no controller runs, so that nothing but the making takes time.
@@ -38,11 +39,17 @@ use tokio::runtime::Runtime;
 use cluster::{Cluster, Purpose, free_ports};
 
 const COLLECTOR: &str = env!("CARGO_BIN_EXE_csi-doctor-collector");
+const COMMAND_LINE: &str = env!("CARGO_BIN_EXE_kubectl-csi_doctor");
 const NODES: usize = 1000;
 /// So many requests are under way at once.
 const AT_ONCE: usize = 48;
 /// The aim, in KiB an object.
 const AIM: f64 = 3.0;
+/// So often report and kubectl are run, by turns; the median counts.
+const TURNS: usize = 5;
+/// The aims of a report: its time in that of kubectl, and its memory in KiB.
+const REPORT_TIME: f64 = 1.5;
+const REPORT_MEMORY: u64 = 150 << 10;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().collect();
@@ -55,7 +62,7 @@ fn main() -> ExitCode {
 }
 
 fn measure(runtime: &Runtime, objects: usize) -> ExitCode {
-    let cluster = Cluster::start_alone(Purpose::Objects);
+    let cluster = Cluster::start_alone(Purpose::Objects, "large");
     let kubeconfig = cluster.dir().join("admin.kubeconfig");
     let begun = Instant::now();
     runtime.block_on(make(&kubeconfig, objects));
@@ -64,6 +71,7 @@ fn measure(runtime: &Runtime, objects: usize) -> ExitCode {
         begun.elapsed().as_secs_f64()
     );
 
+    let reported = report_beside_kubectl(&cluster, &kubeconfig);
     let floor = resident(&collector(&cluster, None).0);
     let begun = Instant::now();
     let (own, port) = collector(&cluster, Some(&kubeconfig));
@@ -101,9 +109,63 @@ fn measure(runtime: &Runtime, objects: usize) -> ExitCode {
         "kube-rs's full types: {full} KiB, {:.2} KiB an object",
         each(full)
     );
-    let met = each(memory.max(changed)) <= AIM;
+    let met = each(memory.max(changed)) <= AIM && reported;
     println!("{}", if met { "met" } else { "missed" });
     ExitCode::from(u8::from(!met))
+}
+
+/// Runs both by turns; whether the report keeps to its aims.
+fn report_beside_kubectl(cluster: &Cluster, kubeconfig: &Path) -> bool {
+    let kubectl = cluster.bin().join("kubectl");
+    let mut times = [Vec::new(), Vec::new()];
+    let mut peaks = [0, 0];
+    for _ in 0..TURNS {
+        let commands = [
+            (
+                kubectl.as_path(),
+                &["get", "pv,pvc,sc", "-A", "-o", "json"][..],
+            ),
+            (Path::new(COMMAND_LINE), &["report"]),
+        ];
+        for (at, (program, words)) in commands.into_iter().enumerate() {
+            let (time, peak) = run(cluster, program, words, kubeconfig);
+            times[at].push(time);
+            peaks[at] = peaks[at].max(peak);
+        }
+    }
+    let [theirs, ours] = times.map(|mut times| {
+        times.sort();
+        times[TURNS / 2].as_secs_f64()
+    });
+    println!(
+        "report: {ours:.2} s, {} KiB at most; kubectl get pv,pvc,sc -A -o json: {theirs:.2} s, {} KiB; {:.2} times (aim {REPORT_TIME}, {REPORT_MEMORY} KiB)",
+        peaks[1],
+        peaks[0],
+        ours / theirs
+    );
+    ours <= REPORT_TIME * theirs && peaks[1] <= REPORT_MEMORY
+}
+
+/// Runs a program to its end: how long it took, and its largest resident memory in KiB.
+fn run(cluster: &Cluster, program: &Path, words: &[&str], kubeconfig: &Path) -> (Duration, u64) {
+    let begun = Instant::now();
+    let child = Command::new(program)
+        .args(words)
+        .arg("--kubeconfig")
+        .arg(kubeconfig)
+        .stdout(File::create(cluster.dir().join("out")).unwrap())
+        .spawn()
+        .unwrap();
+    let mut child = Running(child);
+    let mut peak = 0;
+    loop {
+        peak = in_status(&child, "VmHWM:").unwrap_or(peak);
+        if let Some(status) = child.0.try_wait().unwrap() {
+            assert!(status.success(), "{}", program.display());
+            return (begun.elapsed(), peak);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Waits until there is an answer.
@@ -156,10 +218,14 @@ fn metrics(port: u16) -> Option<String> {
 
 /// Resident memory, in KiB.
 fn resident(process: &Running) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", process.0.id())).unwrap();
-    let mut lines = status.lines();
-    let line = lines.find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").trim().parse().unwrap()
+    in_status(process, "VmRSS:").unwrap()
+}
+
+/// What the kernel says of a process's memory; nothing of one that has ended.
+fn in_status(process: &Running, field: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.0.id())).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+    line.trim().trim_end_matches(" kB").trim().parse().ok()
 }
 
 /// Processor time so far.

@@ -53,7 +53,7 @@ const TARGETS: [Target; 8] = [
         }
     }),
     ("manifest", MANIFEST, |bytes| {
-        drop(parse::parse_file("fuzz.yaml", bytes));
+        drop(parse::parse_file("fuzz.yaml", bytes, &[]));
     }),
     ("report", b"\n\x04life\x10\x01", |bytes| {
         let _ = wire::decode_scan(bytes);

@@ -2,6 +2,7 @@
 //! printed, and the exit code.
 
 use std::future::Future;
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 /// A scan makes and drops thousands of small values, and the system's allocators (glibc's gives memory
@@ -32,6 +33,14 @@ pub fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::R
     let outcome = runtime.block_on(future);
     runtime.shutdown_background();
     outcome
+}
+
+/// Lets nobody be forced to colours by `CLICOLOR_FORCE=0`, which the library takes for a wish.
+pub fn unforce_colours() {
+    let is_zero = std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| value == "0");
+    if is_zero && !std::io::stdout().is_terminal() {
+        anstream::ColorChoice::Never.write_global();
+    }
 }
 
 /// Prints an answer; styles are taken out where it does not go to a terminal.

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
+use crate::cli::named::{Named, named};
 use crate::kubernetes::around::Wanted;
 use crate::model::finding::Severity;
 
@@ -55,6 +57,11 @@ pub(super) enum Command {
     Report(ReportArgs),
     /// Explain a finding's code or a pasted error message; needs no collector.
     Explain(ExplainArgs),
+    /// Print what makes a shell complete commands and flags: `source <(kubectl csi-doctor completion bash)`.
+    Completion {
+        /// Whose.
+        shell: Shell,
+    },
 }
 
 /// `get`.
@@ -63,6 +70,12 @@ pub(super) struct GetArgs {
     /// What to list.
     #[arg(value_enum)]
     pub(super) what: Kind,
+    /// Go on printing what changes, until Ctrl-C; of findings alone.
+    #[arg(short, long)]
+    pub(super) watch: bool,
+    /// A collector keeps no labels: this says so. `report` has it.
+    #[arg(short = 'l', long, value_name = "LABELS", hide = true)]
+    pub(super) selector: Option<String>,
     /// Where to look.
     #[command(flatten)]
     pub(super) scope: ScopeArgs,
@@ -90,11 +103,12 @@ pub(super) struct ExplainArgs {
 /// `describe`.
 #[derive(Debug, Args)]
 pub(super) struct DescribeArgs {
-    /// What to describe.
-    #[arg(value_enum)]
-    pub(super) what: Describable,
+    /// What to describe: `volume NAME` or `volume/NAME`; also driver, pod and node, and kubectl's words for
+    /// claims and PersistentVolumes.
+    #[arg(value_name = "volume|driver|pod|node")]
+    pub(super) what: String,
     /// Its name; of a volume that of its claim, PersistentVolume or handle.
-    pub(super) name: String,
+    pub(super) name: Option<String>,
     /// Where to look.
     #[command(flatten)]
     pub(super) scope: ScopeArgs,
@@ -125,12 +139,7 @@ pub(super) struct DiagnoseArgs {
 impl DiagnoseArgs {
     /// What to follow, however it was written.
     pub(super) fn wanted(&self) -> anyhow::Result<Wanted<'_>> {
-        let (kind, name) = match (self.what.split_once('/'), &self.name) {
-            (Some((kind, name)), None) => (kind, name),
-            (None, Some(name)) => (self.what.as_str(), name.as_str()),
-            (None, None) => bail!("which one? diagnose {} NAME", self.what),
-            (Some(_), Some(name)) => bail!("{} has a name already; what is {name}?", self.what),
-        };
+        let Named { kind, name } = named("diagnose", &self.what, self.name.as_deref())?;
         let wanted = match kind.to_ascii_lowercase().as_str() {
             "pvc" | "pvcs" | "claim" | "persistentvolumeclaim" | "persistentvolumeclaims" => {
                 Wanted::Claim(name)
@@ -151,6 +160,9 @@ impl DiagnoseArgs {
 /// `report`.
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
+    /// Only claims with such labels, as app=db, and their volumes.
+    #[arg(short = 'l', long, value_name = "LABELS")]
+    pub(super) selector: Option<String>,
     /// Whom to ask for objects.
     #[command(flatten)]
     pub(super) objects: ObjectsArgs,
@@ -185,6 +197,8 @@ pub(super) enum ReportForm {
     Wide,
     /// A documented, versioned promise (docs/json.md).
     Json,
+    /// The same as YAML.
+    Yaml,
     /// One table of all objects, for a spreadsheet.
     Csv,
     /// Tables for a page or a ticket.
@@ -229,14 +243,38 @@ pub(super) enum Kind {
     Drivers,
 }
 
+impl DescribeArgs {
+    /// What is to be described, however it was written, and its name.
+    pub(super) fn named(&self) -> anyhow::Result<(Describable, &str)> {
+        let one = named("describe", &self.what, self.name.as_deref())?;
+        let kind = match one.kind.to_ascii_lowercase().as_str() {
+            "volume"
+            | "volumes"
+            | "claim"
+            | "claims"
+            | "pvc"
+            | "pvcs"
+            | "persistentvolumeclaim"
+            | "persistentvolumeclaims"
+            | "pv"
+            | "pvs"
+            | "persistentvolume"
+            | "persistentvolumes" => Describable::Volume,
+            "driver" | "drivers" | "csidriver" | "csidrivers" => Describable::Driver,
+            "pod" | "pods" | "po" => Describable::Pod,
+            "node" | "nodes" | "no" => Describable::Node,
+            kind => bail!("{kind} cannot be described; volume, pvc, pv, driver, pod and node can"),
+        };
+        Ok((kind, one.name))
+    }
+}
+
 /// What can be described.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Describable {
     /// A volume, by its claim, PersistentVolume or handle.
-    #[value(aliases = ["claim", "pvc", "persistentvolumeclaim", "pv", "persistentvolume"])]
     Volume,
     /// What was found about a driver.
-    #[value(alias = "csidriver")]
     Driver,
     /// What was found about a pod.
     Pod,
@@ -251,6 +289,10 @@ pub(super) enum Output {
     Wide,
     /// A documented, versioned promise (docs/json.md).
     Json,
+    /// The same as YAML.
+    Yaml,
+    /// Kind and name of each object, one a line; of `get`.
+    Name,
 }
 
 /// Which findings make the exit code 1.

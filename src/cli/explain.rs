@@ -4,21 +4,33 @@ use std::fmt::Write as _;
 
 use anyhow::Context as _;
 
-use crate::cli::args::ExplainArgs;
+use crate::cli::args::{ExplainArgs, Output};
 use crate::cli::{Answer, message};
-use crate::rules::{self, RULES};
+use crate::model::stage::Stage;
+use crate::render;
+use crate::render::json::Page;
+use crate::rules::{self, RULES, Rule};
 
 /// A page of the handbook, the list of its pages, or the cause of a message.
 pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<Answer> {
     if let Some(text) = &args.message {
         return message::explain(text, args.output.output);
     }
+    let is_json = matches!(args.output.output, Some(Output::Json | Output::Yaml));
     let text = match args.code.as_deref() {
         Some(code) => {
             let rule = rules::find(&code.into()).with_context(|| {
                 format!("there is no finding {code}; `kubectl csi-doctor explain` lists them")
             })?;
-            rule.docs.to_owned()
+            if is_json {
+                render::json::page(&page(rule, true))
+            } else {
+                rule.docs.to_owned()
+            }
+        }
+        None if is_json => {
+            let all: Vec<_> = RULES.iter().map(|rule| page(rule, false)).collect();
+            render::json::pages(&all)
         }
         None => RULES.iter().fold(String::new(), |mut text, rule| {
             let _ = writeln!(
@@ -30,4 +42,15 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<Answer> {
         }),
     };
     Ok(Answer::found_nothing(text))
+}
+
+fn page(rule: &'static Rule, whole: bool) -> Page<'static> {
+    Page {
+        code: rule.code,
+        severity: rule.severity.to_string(),
+        stage: rule.stage.map(Stage::as_str),
+        grace_seconds: rule.grace.as_secs(),
+        summary: rule.summary,
+        text: whole.then_some(rule.docs),
+    }
 }

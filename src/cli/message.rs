@@ -31,7 +31,7 @@ pub(super) fn explain(text: &str, output: Option<Output>) -> anyhow::Result<Answ
     } else {
         text.to_owned()
     };
-    if output != Some(Output::Json) {
+    if !matches!(output, Some(Output::Json | Output::Yaml)) {
         let told = classify(&Symptom {
             text: &input,
             ..Symptom::default()

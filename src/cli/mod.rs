@@ -1,10 +1,15 @@
 //! The command line: asks a collector, the API server or files, and prints what they say.
 
 mod args;
+mod cure;
 mod diagnose;
 mod explain;
+mod form;
+mod get;
 mod message;
+mod named;
 mod report;
+mod selector;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -13,11 +18,12 @@ use anyhow::Context as _;
 use clap::Parser as _;
 
 use crate::cli::args::{
-    Cli, Command, Describable, DescribeArgs, FailOn, GetArgs, Kind, Output, OutputArgs, ScopeArgs,
+    Cli, Command, Describable, DescribeArgs, FailOn, Output, OutputArgs, ScopeArgs,
 };
+use crate::cli::form::Form;
 use crate::grpc::client::{Collector, FindingFilter, Listed, Reader, VolumeFilter};
 use crate::model::finding::Finding;
-use crate::model::view::{NodeVolume, Story};
+use crate::model::view::Story;
 use crate::program;
 use crate::render;
 
@@ -48,16 +54,22 @@ impl Answer {
 
 /// Parses the arguments (program name first), answers, and gives the exit code.
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    program::unforce_colours();
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => return program::usage(&error),
     };
+    let form = cli.command.form();
     let outcome = match &cli.command {
+        Command::Completion { shell } => Ok(Answer::found_nothing(form::completion(*shell))),
+        command if form == Form::Name && !matches!(command, Command::Get(_)) => {
+            Err(anyhow::anyhow!("-o name is for `get`"))
+        }
         Command::Explain(args) => explain::explain(args),
         _ => program::block_on(ask(&cli)),
     };
-    let outcome = outcome.and_then(|answer| {
-        program::print(&answer.text);
+    let outcome = outcome.map_err(cure::of_error).and_then(|answer| {
+        program::print(&form.of(answer.text)?);
         match answer.failure {
             Some(failure) => Err(anyhow::anyhow!(failure)),
             None => Ok(ExitCode::from(u8::from(answer.found))),
@@ -77,13 +89,14 @@ async fn ask(cli: &Cli) -> anyhow::Result<Answer> {
     let reader = Collector::at(collector).context("--collector")?.reader();
     match &cli.command {
         Command::Status(output) => status(reader, output, cli.fail_on).await,
-        Command::Get(args) => get(reader, args, cli.fail_on).await,
+        Command::Get(args) => get::get(reader, args, cli.fail_on).await,
         Command::Describe(args) => describe(reader, args, cli.fail_on).await,
         Command::Diagnose(args) => {
             diagnose::diagnose(args, cli.collector.as_deref(), cli.fail_on).await
         }
         Command::Report(args) => report::report(args, cli.collector.as_deref()).await,
         Command::Explain(args) => explain::explain(args),
+        Command::Completion { shell } => Ok(Answer::found_nothing(form::completion(*shell))),
     }
 }
 
@@ -95,61 +108,10 @@ async fn status(
     let (at, summary) = reader.summary().await?;
     let stories = reader.findings(&FindingFilter::default()).await?.items;
     let text = match output.output {
-        Some(Output::Json) => render::json::status(at, &summary),
-        Some(Output::Wide) | None => render::status::status(at, &summary),
+        Some(Output::Json | Output::Yaml) => render::json::status(at, &summary),
+        Some(Output::Wide | Output::Name) | None => render::status::status(at, &summary),
     };
     Ok(Answer::new(text, found(&stories, fail_on)))
-}
-
-async fn get(mut reader: Reader, args: &GetArgs, fail_on: FailOn) -> anyhow::Result<Answer> {
-    let json = args.output.output == Some(Output::Json);
-    let (text, found) = match args.what {
-        Kind::Findings => {
-            let Listed { at, items: stories } = reader.findings(&findings_in(&args.scope)).await?;
-            let wide = args.output.output == Some(Output::Wide);
-            let text = match (json, stories.is_empty()) {
-                (true, _) => render::json::findings(at, &stories),
-                (false, true) => "No findings.\n".to_owned(),
-                (false, false) => render::lists::findings(at, &stories, wide),
-            };
-            (text, found(&stories, fail_on))
-        }
-        Kind::Volumes => {
-            let Listed {
-                at,
-                items: mut volumes,
-            } = reader.volumes(&volumes_in(&args.scope, None)).await?;
-            volumes.sort_by(|one, other| by_name(one).cmp(&by_name(other)));
-            let stories = reader.findings(&findings_in(&args.scope)).await?.items;
-            let text = if json {
-                render::json::volumes(at, &volumes)
-            } else {
-                render::lists::volumes(&volumes, &stories)
-            };
-            (text, false)
-        }
-        Kind::Nodes | Kind::Drivers => {
-            let Listed { at, items: nodes } = reader.nodes().await?;
-            let text = match (args.what, json) {
-                (Kind::Nodes, true) => render::json::nodes(at, &nodes),
-                (Kind::Nodes, false) => render::lists::nodes(at, &nodes),
-                (_, true) => render::json::drivers(at, &nodes),
-                (_, false) => render::lists::drivers(&nodes),
-            };
-            (text, false)
-        }
-    };
-    Ok(Answer::new(text, found))
-}
-
-/// The order of volumes: the collector tells them node by node.
-fn by_name(one: &NodeVolume) -> impl Ord + '_ {
-    let volume = &one.volume;
-    (
-        volume.namespaces().next(),
-        volume.names().next(),
-        one.node.as_str(),
-    )
 }
 
 async fn describe(
@@ -157,19 +119,19 @@ async fn describe(
     args: &DescribeArgs,
     fail_on: FailOn,
 ) -> anyhow::Result<Answer> {
+    let (what, name) = args.named()?;
     let stories = reader.findings(&findings_in(&args.scope)).await?;
-    if args.what != Describable::Volume {
+    if what != Describable::Volume {
         return found_about(stories, args, fail_on);
     }
-    let Listed { at, items: volumes } = reader
-        .volumes(&volumes_in(&args.scope, Some(&args.name)))
-        .await?;
+    let Listed { at, items: volumes } =
+        reader.volumes(&volumes_in(&args.scope, Some(name))).await?;
     if volumes.is_empty() {
         // What a pod left behind is a finding about a volume that no node uses.
         return found_about(stories, args, fail_on);
     }
     let stories = stories.items;
-    if args.output.output == Some(Output::Json) {
+    if matches!(args.output.output, Some(Output::Json | Output::Yaml)) {
         return Ok(Answer::found_nothing(render::json::volumes(at, &volumes)));
     }
     let texts: Vec<String> = volumes
@@ -193,7 +155,8 @@ fn found_about(
     args: &DescribeArgs,
     fail_on: FailOn,
 ) -> anyhow::Result<Answer> {
-    let kinds: &[&str] = match args.what {
+    let (what, name) = args.named()?;
+    let kinds: &[&str] = match what {
         Describable::Volume => &["claim", "volume"],
         Describable::Driver => &["driver"],
         Describable::Pod => &["pod"],
@@ -201,7 +164,7 @@ fn found_about(
     };
     let is_it = |finding: &Finding| {
         let object = &finding.key.subject.object;
-        kinds.contains(&object.kind()) && object.name() == args.name
+        kinds.contains(&object.kind()) && object.name() == name
     };
     let about = |story: &Story| is_it(&story.finding) || story.explains.iter().any(is_it);
     let at = stories.at;
@@ -210,10 +173,10 @@ fn found_about(
         anyhow::bail!(
             "nothing is found about a {} named {}, and no more is told of it than `get` lists",
             kinds.join(" or "),
-            args.name
+            name
         );
     }
-    let text = if args.output.output == Some(Output::Json) {
+    let text = if matches!(args.output.output, Some(Output::Json | Output::Yaml)) {
         render::json::findings(at, &stories)
     } else {
         let texts: Vec<String> = stories

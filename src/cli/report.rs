@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 
-use crate::cli::Answer;
 use crate::cli::args::{ObjectsArgs, ReportArgs, ReportForm, ScopeArgs};
+use crate::cli::{Answer, cure, selector};
 use crate::grpc::client::{Collector, FindingFilter, VolumeFilter};
 use crate::join;
 use crate::kubernetes::manifests::Directory;
@@ -19,6 +19,7 @@ use crate::model::finding::{Object, RuleVerdicts};
 use crate::model::objects::Objects;
 use crate::model::observed::{Gap, Listing, Observed, Why};
 use crate::model::report::{Beside, OnNodes, Report};
+use crate::model::terms::Requirement;
 use crate::model::view::{NodeVolume, Story};
 use crate::render;
 use crate::rules;
@@ -29,7 +30,7 @@ const NO_COLLECTOR: &str = "used, inodes and node of claims: no collector was as
 /// The report.
 pub(super) async fn report(args: &ReportArgs, collector: Option<&str>) -> anyhow::Result<Answer> {
     let namespace = args.scope.namespace.as_deref();
-    let objects = objects(&args.objects, &args.scope).await?;
+    let mut objects = objects(args).await?;
     let at = Timestamp::now();
     let beside = match collector {
         Some(address) => from_nodes(address, namespace).await?,
@@ -38,6 +39,9 @@ pub(super) async fn report(args: &ReportArgs, collector: Option<&str>) -> anyhow
             findings: Observed::Known(by_rules(&objects, at)),
         },
     };
+    if args.selector.is_some() {
+        selector::narrow(&mut objects);
+    }
     let report = join::report(at, objects, &beside, namespace);
     Ok(Answer::found_nothing(print(&report, args.output)))
 }
@@ -46,7 +50,7 @@ fn print(report: &Report, form: ReportForm) -> String {
     match form {
         ReportForm::Table => render::report::table(report, false),
         ReportForm::Wide => render::report::table(report, true),
-        ReportForm::Json => render::json::report(report),
+        ReportForm::Json | ReportForm::Yaml => render::json::report(report),
         ReportForm::Csv => render::report::csv(report),
         ReportForm::Markdown => render::report::markdown(report),
         ReportForm::Html => render::report::html(report),
@@ -54,10 +58,13 @@ fn print(report: &Report, form: ReportForm) -> String {
 }
 
 /// All objects of the scope; an error where none of them may be read.
-async fn objects(from: &ObjectsArgs, scope: &ScopeArgs) -> anyhow::Result<Objects> {
-    let objects = match &from.from {
-        Some(directory) => in_directory(directory)?,
-        None => of_server(from, scope).await?,
+async fn objects(args: &ReportArgs) -> anyhow::Result<Objects> {
+    // The API server has its own words for labels that it does not understand; these come sooner.
+    let labels = args.selector.as_deref();
+    let wanted = labels.map_or(Ok(Vec::new()), selector::selector)?;
+    let objects = match &args.objects.from {
+        Some(directory) => in_directory(directory, wanted)?,
+        None => of_server(&args.objects, &args.scope, labels).await?,
     };
     let lists = [
         nothing(&objects.claims),
@@ -66,8 +73,9 @@ async fn objects(from: &ObjectsArgs, scope: &ScopeArgs) -> anyhow::Result<Object
     ];
     if let [Some(gap), Some(_), Some(_)] = lists {
         bail!(
-            "nothing of the cluster's storage could be read: {}",
-            gap.what
+            "nothing of the cluster's storage could be read: {}{}",
+            gap.what,
+            cure::of_gap(gap, args.scope.namespace.is_none())
         );
     }
     Ok(objects)
@@ -79,10 +87,11 @@ fn nothing<T>(listing: &Listing<T>) -> Option<&Gap> {
 }
 
 /// What files hold; files that hold nothing of Kubernetes' storage were not meant.
-fn in_directory(directory: &Path) -> anyhow::Result<Objects> {
-    let objects = Directory::new(directory.to_owned()).read();
+fn in_directory(directory: &Path, labels: Vec<Requirement>) -> anyhow::Result<Objects> {
+    let asked = !labels.is_empty();
+    let objects = Directory::with_labels(directory.to_owned(), labels).read();
     let none = objects.counts().iter().all(|(_, count)| *count == 0);
-    if none && objects.gaps().is_empty() {
+    if none && !asked && objects.gaps().is_empty() {
         bail!(
             "{} holds no object of Kubernetes' storage; fill it with: kubectl get pv,pvc,sc,pods,events -A -o yaml > {}/all.yaml",
             directory.display(),
@@ -92,7 +101,11 @@ fn in_directory(directory: &Path) -> anyhow::Result<Objects> {
     Ok(objects)
 }
 
-async fn of_server(from: &ObjectsArgs, scope: &ScopeArgs) -> anyhow::Result<Objects> {
+async fn of_server(
+    from: &ObjectsArgs,
+    scope: &ScopeArgs,
+    labels: Option<&str>,
+) -> anyhow::Result<Objects> {
     let named = from.kubeconfig.is_some() || from.context.is_some();
     if !named && !client::has_kubeconfig() {
         bail!(
@@ -110,7 +123,7 @@ async fn of_server(from: &ObjectsArgs, scope: &ScopeArgs) -> anyhow::Result<Obje
             let _ = write!(std::io::stderr(), "\r{all} objects read");
         }
     };
-    let objects = list::everything(&client, scope.namespace.as_deref(), &told).await;
+    let objects = list::everything(&client, scope.namespace.as_deref(), labels, &told).await;
     if shown {
         let _ = write!(std::io::stderr(), "\r\x1b[K");
     }

@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status};
 
+pub use crate::grpc::failure::Error;
+
 use crate::grpc::MESSAGE_LIMIT;
 use crate::model::finding::Code as FindingCode;
 use crate::model::scan::Scan;
@@ -18,76 +20,12 @@ use crate::proto::{ReportRequest, v1};
 use crate::wire::{self, WireError};
 
 /// A collector on the same network answers in milliseconds; a busy one commits within a second.
-const DEADLINE: Duration = Duration::from_secs(10);
+pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How often a list is begun anew when it changes faster than its pages can be read.
 const ATTEMPTS: u32 = 3;
-
-/// What went wrong with a call.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The address cannot be one.
-    #[error("{address:?} is not an address of a collector, as 127.0.0.1:9470")]
-    Address {
-        /// As it was given.
-        address: String,
-    },
-    /// Nobody answered.
-    #[error("asking the collector at {address} for {what}: {why}")]
-    Unreachable {
-        /// Where.
-        address: String,
-        /// Which call.
-        what: &'static str,
-        /// The causes, from the nearest to the farthest.
-        why: String,
-    },
-    /// The deadline passed.
-    #[error("asking the collector at {address} for {what}: no answer within {} s", DEADLINE.as_secs())]
-    TimedOut {
-        /// Where.
-        address: String,
-        /// Which call.
-        what: &'static str,
-    },
-    /// The collector does not want to.
-    #[error("the collector at {address} refuses {what}: {message} ({code:?})")]
-    Refused {
-        /// Where.
-        address: String,
-        /// Which call.
-        what: &'static str,
-        /// Its code.
-        code: Code,
-        /// Its words.
-        message: String,
-    },
-    /// The answer cannot be understood.
-    #[error("the collector at {address} answers {what} with something else")]
-    Answer {
-        /// Where.
-        address: String,
-        /// Which call.
-        what: &'static str,
-        /// What is wrong with it.
-        source: WireError,
-    },
-}
-
-impl Error {
-    /// Whether the same message will be refused again, so that only another one helps.
-    pub fn is_final(&self) -> bool {
-        matches!(
-            self,
-            Self::Refused {
-                code: Code::InvalidArgument | Code::ResourceExhausted | Code::Unimplemented,
-                ..
-            }
-        )
-    }
-}
 
 /// A collector at an address: `host:port`, with or without `http://`.
 #[derive(Debug, Clone)]
@@ -145,26 +83,11 @@ impl Collector {
         }
     }
 
-    fn failed(&self, what: &'static str, status: &Status) -> Error {
-        let address = self.address.clone();
-        match status.code() {
-            // The deadline that a client sets itself comes back as Cancelled.
-            Code::DeadlineExceeded | Code::Cancelled => Error::TimedOut { address, what },
-            Code::Unavailable | Code::Unknown => Error::Unreachable {
-                address,
-                what,
-                why: causes(status),
-            },
-            code => Error::Refused {
-                address,
-                what,
-                code,
-                message: status.message().to_owned(),
-            },
-        }
+    pub(super) fn failed(&self, what: &'static str, status: &Status) -> Error {
+        Error::of(&self.address, what, status)
     }
 
-    fn not_understood(&self, what: &'static str, source: WireError) -> Error {
+    pub(super) fn not_understood(&self, what: &'static str, source: WireError) -> Error {
         Error::Answer {
             address: self.address.clone(),
             what,
@@ -172,22 +95,15 @@ impl Collector {
         }
     }
 
-    fn take<T>(&self, what: &'static str, answer: Result<Response<T>, Status>) -> Result<T, Error> {
+    pub(super) fn take<T>(
+        &self,
+        what: &'static str,
+        answer: Result<Response<T>, Status>,
+    ) -> Result<T, Error> {
         answer
             .map(Response::into_inner)
             .map_err(|status| self.failed(what, &status))
     }
-}
-
-/// The last cause says it ("Connection refused"); tonic's own words ("transport error") do not.
-fn causes(status: &Status) -> String {
-    let mut deepest = status.message().to_owned();
-    let mut source = std::error::Error::source(status);
-    while let Some(error) = source {
-        deepest = error.to_string();
-        source = error.source();
-    }
-    deepest
 }
 
 fn within_deadline<T>(message: T) -> Request<T> {
@@ -244,8 +160,8 @@ pub struct Listed<T> {
 /// Asks a collector.
 #[derive(Debug, Clone)]
 pub struct Reader {
-    collector: Collector,
-    client: FindingsClient<Channel>,
+    pub(super) collector: Collector,
+    pub(super) client: FindingsClient<Channel>,
 }
 
 /// One page, as every list has it.
@@ -374,7 +290,7 @@ where
     }
 }
 
-fn decode<P, T: TryFrom<P, Error = WireError>>(
+pub(super) fn decode<P, T: TryFrom<P, Error = WireError>>(
     collector: &Collector,
     what: &'static str,
     items: Vec<P>,

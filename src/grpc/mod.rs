@@ -3,6 +3,8 @@
 //! It knows neither what is done with a scan nor how an answer is shown.
 
 pub mod client;
+mod failure;
+pub mod watch;
 
 use tonic::{Code, Status};
 

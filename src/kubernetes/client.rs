@@ -12,6 +12,9 @@ use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigErro
 /// An address that drops packets is noticed after so long.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What is said where the API server knows the caller and does not let him.
+pub const RIGHT_IS_MISSING: &str = "the right is missing";
+
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

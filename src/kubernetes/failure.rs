@@ -4,6 +4,7 @@ use kube::Error;
 
 use crate::model::observed::{Gap, Why};
 
+use super::client::RIGHT_IS_MISSING;
 use super::kept::Kept;
 
 /// Longer texts of a server are cut.
@@ -46,12 +47,14 @@ pub(super) fn gap<M: Kept>(verb: Verb, error: &Error) -> Gap {
     match status.code {
         401 => Gap::new(
             Why::Denied,
-            format!("{attempt}: the API server does not accept our token: {message}"),
+            format!(
+                "{attempt}: the API server does not accept our token or certificate, which may have expired; get a new one: {message}"
+            ),
         ),
         403 => Gap::new(
             Why::Denied,
             format!(
-                "{attempt}: the right is missing; a role must grant the verb {} on {}",
+                "{attempt}: {RIGHT_IS_MISSING}; a role must grant the verb {} on {}",
                 verb.as_str(),
                 M::resource()
             ),
@@ -137,7 +140,7 @@ mod tests {
             writeln!(shown, "{code} {gap} {}", is_expired(&error)).unwrap();
         }
         expect![[r#"
-            401 get volumeattachments.storage.k8s.io: the API server does not accept our token: Unauthorized (Denied) false
+            401 get volumeattachments.storage.k8s.io: the API server does not accept our token or certificate, which may have expired; get a new one: Unauthorized (Denied) false
             403 get volumeattachments.storage.k8s.io: the right is missing; a role must grant the verb get on volumeattachments.storage.k8s.io (Denied) false
             404 get volumeattachments.storage.k8s.io: the API server does not have this kind (Unsupported) false
             429 get volumeattachments.storage.k8s.io: 429: too many requests (Unavailable) false

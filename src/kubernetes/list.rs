@@ -26,15 +26,43 @@ pub(super) const ABOUT_CLAIMS: &str = "involvedObject.kind=PersistentVolumeClaim
 /// Is told how many objects more of a resource have come.
 pub type Told<'a> = &'a (dyn Fn(usize) + Sync);
 
-/// All storage of the cluster, or all that is in one namespace and what has none.
-pub async fn everything(client: &Client, namespace: Option<&str>, told: Told<'_>) -> Objects {
+/// Which objects of a list are wanted: all, but for what is named here.
+#[derive(Debug, Clone, Copy, Default)]
+struct Selection<'a> {
+    fields: Option<&'a str>,
+    labels: Option<&'a str>,
+}
+
+impl<'a> Selection<'a> {
+    fn of_fields(fields: Option<&'a str>) -> Self {
+        Self {
+            fields,
+            labels: None,
+        }
+    }
+}
+
+/// All storage of the cluster, or all that is in one namespace and what has none; of claims those with
+/// such labels, where some are named.
+pub async fn everything(
+    client: &Client,
+    namespace: Option<&str>,
+    labels: Option<&str>,
+    told: Told<'_>,
+) -> Objects {
+    let labels = Selection {
+        labels,
+        ..Selection::default()
+    };
+    let about_claims = Selection::of_fields(Some(ABOUT_CLAIMS));
+    let all = Selection::default();
     let namespace = namespace.unwrap_or_default();
     let (pods, claims, volumes, classes, events) = tokio::join!(
-        pages::<PodInShort>(client, namespace, None, told),
-        pages::<Claim>(client, namespace, None, told),
-        pages::<PersistentVolume>(client, "", None, told),
-        pages::<Class>(client, "", None, told),
-        pages::<Said>(client, namespace, Some(ABOUT_CLAIMS), told),
+        pages::<PodInShort>(client, namespace, all, told),
+        pages::<Claim>(client, namespace, labels, told),
+        pages::<PersistentVolume>(client, "", all, told),
+        pages::<Class>(client, "", all, told),
+        pages::<Said>(client, namespace, about_claims, told),
     );
     let unasked = || Gap::new(Why::NotAsked, "of no use for a report");
     Objects {
@@ -59,20 +87,21 @@ pub(super) async fn list<M: Kept>(
     namespace: &str,
     fields: Option<&str>,
 ) -> Listing<M> {
-    pages(client, namespace, fields, &|_| {}).await
+    pages(client, namespace, Selection::of_fields(fields), &|_| {}).await
 }
 
 /// The same, telling of each page.
 async fn pages<M: Kept>(
     client: &Client,
     namespace: &str,
-    fields: Option<&str>,
+    of: Selection<'_>,
     told: Told<'_>,
 ) -> Listing<M> {
     let mut found = BTreeMap::<Key, M>::new();
     let mut faults = BTreeMap::<Key, String>::new();
     let mut params = ListParams {
-        field_selector: fields.map(ToOwned::to_owned),
+        field_selector: of.fields.map(ToOwned::to_owned),
+        label_selector: of.labels.map(ToOwned::to_owned),
         limit: Some(PAGE),
         ..ListParams::default()
     };

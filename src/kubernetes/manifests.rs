@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::objects::Objects;
 use crate::model::observed::{Gap, Why};
+use crate::model::terms::Requirement;
 
 use super::parse::{Parsed, parse_file};
 
@@ -23,6 +24,8 @@ const MAX_FILE: u64 = 256 * 1024 * 1024;
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
+    /// Labels that claims must have.
+    labels: Vec<Requirement>,
     files: BTreeMap<OsString, File>,
     /// What the last reading found, whole.
     stamps: Option<Vec<(OsString, Stamp)>>,
@@ -47,8 +50,14 @@ struct Stamp {
 impl Directory {
     /// The directory at a path of our own, not of the host's.
     pub fn new(path: PathBuf) -> Self {
+        Self::with_labels(path, Vec::new())
+    }
+
+    /// The same, of claims those with such labels alone.
+    pub fn with_labels(path: PathBuf, labels: Vec<Requirement>) -> Self {
         Self {
             path,
+            labels,
             files: BTreeMap::new(),
             stamps: None,
         }
@@ -138,7 +147,11 @@ impl Directory {
         let stamp = Stamp::of(&metadata);
         let known = self.files.get(name).is_some_and(|file| file.stamp == stamp);
         if !known {
-            let parsed = parse_file(&name.to_string_lossy(), &std::fs::read(&path)?);
+            let parsed = parse_file(
+                &name.to_string_lossy(),
+                &std::fs::read(&path)?,
+                &self.labels,
+            );
             self.files.insert(name.clone(), File { stamp, parsed });
         }
         Ok(self.files.get(name).map(|file| &file.parsed))

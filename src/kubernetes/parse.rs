@@ -11,6 +11,7 @@ use serde_saphyr::{DeserializeError as YamlError, UserMessageFormatter};
 use crate::model::names::NodeName;
 use crate::model::objects::{Attachment, Claim, Class, CsiNode, Objects, PersistentVolume, Stale};
 use crate::model::observed::{Gap, Listing, Why};
+use crate::model::terms::Requirement;
 
 use super::kept::{Kept, PodInFull, Said};
 
@@ -83,6 +84,8 @@ pub struct Parsed {
     /// Nothing said for those about objects that are none of ours.
     events: BTreeMap<Key, Said>,
     gaps: BTreeMap<Kind, Vec<Gap>>,
+    /// Labels that claims must have: others are left out.
+    labels: Vec<Requirement>,
 }
 
 impl Parsed {
@@ -191,6 +194,13 @@ impl Parsed {
         self.take_object(at, kind, item);
     }
 
+    /// Whether a claim has the labels that it must have.
+    fn wants(&self, object: &Value) -> bool {
+        let found = labels(object);
+        let mut wanted = self.labels.iter();
+        wanted.all(|one| one.takes(&found) == Some(true))
+    }
+
     fn take_object(&mut self, at: &str, kind: Option<Kind>, object: Value) {
         let Some(kind) = kind else {
             return;
@@ -198,6 +208,9 @@ impl Parsed {
         let namespace = text_at(&object, "/metadata/namespace").unwrap_or_default();
         let name = text_at(&object, "/metadata/name").unwrap_or_default();
         let key = (namespace, name);
+        if kind == Kind::Claim && !self.wants(&object) {
+            return;
+        }
         let taken = match kind {
             Kind::Pod => keep(&mut self.pods, &key, object),
             Kind::Claim => keep(&mut self.claims, &key, object),
@@ -221,6 +234,17 @@ impl Parsed {
     }
 }
 
+/// The labels of an object.
+fn labels(object: &Value) -> BTreeMap<String, String> {
+    let labels = object
+        .pointer("/metadata/labels")
+        .and_then(Value::as_object);
+    let labels = labels.into_iter().flatten();
+    labels
+        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+        .collect()
+}
+
 /// Converts an object and keeps it, or says what is wrong with it.
 fn keep<M: Kept>(objects: &mut BTreeMap<Key, M>, key: &Key, object: Value) -> Result<(), String> {
     let ours = M::read(object).map_err(|error| first_line(&error))?;
@@ -228,9 +252,13 @@ fn keep<M: Kept>(objects: &mut BTreeMap<Key, M>, key: &Key, object: Value) -> Re
     Ok(())
 }
 
-/// All that is in a file. Its name says whether it is JSON, and stands in the gaps.
-pub fn parse_file(name: &str, bytes: &[u8]) -> Parsed {
-    let mut parsed = Parsed::default();
+/// All that is in a file, of claims those with such labels. Its name says whether it is JSON, and stands in
+/// the gaps.
+pub fn parse_file(name: &str, bytes: &[u8], labels: &[Requirement]) -> Parsed {
+    let mut parsed = Parsed {
+        labels: labels.to_vec(),
+        ..Parsed::default()
+    };
     let Ok(text) = std::str::from_utf8(bytes) else {
         let what = format!("read manifest {}: it is not UTF-8", plain(name));
         parsed.miss(None, &Gap::new(Why::Malformed, what));

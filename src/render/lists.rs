@@ -14,14 +14,33 @@ use crate::render::table::{Cell, table};
 
 /// The stories, one line each; `wide` adds the stage and the message.
 pub fn findings(at: Timestamp, stories: &[Story], wide: bool) -> String {
-    let rows = stories.iter().map(|story| {
+    let all: Vec<(&Story, bool)> = stories.iter().map(|story| (story, false)).collect();
+    stories_in_lines(at, &all, wide)
+}
+
+/// What has changed since these lists were printed, without heads; what is gone says so.
+pub fn changes(at: Timestamp, changed: &[Story], gone: &[Story], wide: bool) -> String {
+    let changed = changed.iter().map(|story| (story, false));
+    let all: Vec<(&Story, bool)> = changed
+        .chain(gone.iter().map(|story| (story, true)))
+        .collect();
+    let text = stories_in_lines(at, &all, wide);
+    text.split_once('\n')
+        .map_or(String::new(), |(_, rows)| rows.to_owned())
+}
+
+/// Stories, each with whether it is gone.
+fn stories_in_lines(at: Timestamp, stories: &[(&Story, bool)], wide: bool) -> String {
+    let rows = stories.iter().map(|(story, gone)| {
         let finding = &story.finding;
         [
             Cell::severity(finding.severity),
             finding.key.code.to_string().into(),
             finding.key.subject.object.to_string().into(),
             places(story).into(),
-            if story.silenced.is_some() {
+            if *gone {
+                "gone".into()
+            } else if story.silenced.is_some() {
                 "silenced".into()
             } else {
                 Cell::state(&finding.state)
@@ -37,9 +56,8 @@ pub fn findings(at: Timestamp, stories: &[Story], wide: bool) -> String {
     let heads = [
         severity, code, object, node, state, seen, "STAGE", "MESSAGE",
     ];
-    let rows = rows
-        .zip(stories)
-        .map(|([severity, code, object, node, state, seen], story)| {
+    let rows = rows.zip(stories).map(
+        |([severity, code, object, node, state, seen], (story, _))| {
             let step = story.finding.stage.map_or("-", Stage::as_str);
             let message = story.finding.problem.message.as_str();
             [
@@ -52,7 +70,8 @@ pub fn findings(at: Timestamp, stories: &[Story], wide: bool) -> String {
                 step.into(),
                 message.into(),
             ]
-        });
+        },
+    );
     table(heads, &rows.collect::<Vec<_>>())
 }
 

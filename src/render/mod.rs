@@ -9,12 +9,15 @@ pub mod describe;
 pub mod facts;
 pub mod json;
 pub mod lists;
+mod name;
 pub mod report;
 pub mod status;
 mod table;
 pub mod way;
 
 use jiff::Timestamp;
+
+pub use name::names;
 
 /// How long ago, as kubectl tells ages: the two largest units at most.
 fn age(at: Timestamp, then: Timestamp) -> String {

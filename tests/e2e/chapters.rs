@@ -1,6 +1,8 @@
 //! What is tried, one after the other.
 
 mod answers;
+mod binding;
+mod callers;
 mod collector;
 mod diagnose;
 mod events;
@@ -9,6 +11,7 @@ mod outage;
 mod requests;
 mod rights;
 mod slow;
+mod walkthroughs;
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,10 +21,14 @@ use crate::{Chapter, until};
 
 /// All of them, cheapest first.
 pub(crate) const ALL: &[Chapter<Cluster>] = &[
+    // They show all classes of the cluster, which the others add to.
+    ("walkthroughs", walkthroughs::each_as_it_is_written),
     ("rights", rights::all_that_is_granted_is_used),
     ("answers", answers::files_and_server_say_the_same),
     ("collector", collector::all_that_is_granted_is_used),
     ("objects", objects::what_the_controllers_make),
+    ("binding", binding::each_mismatch_is_named),
+    ("callers", callers::each_command_with_less_and_less),
     ("diagnose", diagnose::each_object_by_its_steps),
     ("events", events::one_event_each_and_none_twice),
     (

@@ -52,13 +52,18 @@ struct Ports {
 impl Cluster {
     /// Starts all of it anew, with an empty store.
     pub(crate) fn start(purpose: Purpose) -> Self {
-        let cluster = Self::start_alone(purpose);
+        let dir = match purpose {
+            Purpose::Objects => "run",
+            Purpose::Node => "node/control",
+        };
+        let cluster = Self::start_alone(purpose, dir);
         cluster.start_controllers();
         cluster
     }
 
-    /// Starts the API server and its store anew: nobody acts on what is written there.
-    pub(crate) fn start_alone(purpose: Purpose) -> Self {
+    /// Starts the API server and its store anew, with its files in a directory of this name: nobody acts on
+    /// what is written there.
+    pub(crate) fn start_alone(purpose: Purpose, dir: &str) -> Self {
         let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/cluster");
         let bin = target.join("bin");
         assert!(
@@ -66,10 +71,7 @@ impl Cluster {
             "no control plane in {}: run make e2e",
             bin.display()
         );
-        let dir = target.join(match purpose {
-            Purpose::Objects => "run",
-            Purpose::Node => "node/control",
-        });
+        let dir = target.join(dir);
         if dir.exists() {
             fs::remove_dir_all(&dir).unwrap();
         }

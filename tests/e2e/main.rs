@@ -9,6 +9,7 @@
     reason = "a failed step is a failed test, and a test says what it saw"
 )]
 
+mod api;
 mod audit;
 mod chapters;
 mod cluster;

@@ -6,6 +6,7 @@
 )]
 
 mod agent;
+mod answers;
 mod api;
 mod apiserver;
 mod binding;

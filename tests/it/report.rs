@@ -130,7 +130,7 @@ async fn who_may_read_nothing_is_told_which_verbs() {
         refused: vec!["/"],
         ..World::default()
     });
-    let objects = list::everything(&server.client(), None, &|_| {}).await;
+    let objects = list::everything(&server.client(), None, None, &|_| {}).await;
     let gaps: Vec<String> = objects.gaps().iter().map(ToString::to_string).collect();
     expect![[r#"
         list events: the right is missing; a role must grant the verb list on events (Denied)

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::cli::args::{DiagnoseArgs, FailOn, Output};
 use crate::cli::diagnose::source::Source;
 use crate::cli::diagnose::ways::Ways;
-use crate::cli::{Answer, found};
+use crate::cli::{Answer, cure, found};
 use crate::kubernetes::around::Wanted;
 use crate::model::finding::Object;
 use crate::model::names::{ClaimRef, PodRef};
@@ -62,9 +62,9 @@ pub(super) async fn diagnose(
         ways: ways.followed,
     };
     let text = match args.output.output {
-        Some(Output::Json) => render::json::diagnosis(&diagnosis),
+        Some(Output::Json | Output::Yaml) => render::json::diagnosis(&diagnosis),
         Some(Output::Wide) => render::way::diagnosis(&diagnosis, true),
-        None => render::way::diagnosis(&diagnosis, false),
+        Some(Output::Name) | None => render::way::diagnosis(&diagnosis, false),
     };
     let text = if text.is_empty() {
         "It has no volume that is storage: neither claims nor inline CSI volumes.\n".to_owned()
@@ -115,8 +115,9 @@ fn asked<'a, M>(
             gap.what
         ),
         Some(gap) => bail!(
-            "no {kind} {name} was read, and not all could be: {}",
-            gap.what
+            "no {kind} {name} was read, and not all could be: {}{}",
+            gap.what,
+            cure::of_gap(gap, source.is_everywhere)
         ),
         None => bail!("there is no {kind} {name} in {}", source.place),
     }

@@ -19,6 +19,8 @@ pub(super) struct Source {
     pub(super) objects: Objects,
     /// Where they are from, for a person.
     pub(super) place: String,
+    /// All namespaces were asked for.
+    pub(super) is_everywhere: bool,
     /// What nodes told.
     pub(super) nodes: Option<Nodes>,
     /// Nobody but nodes was asked.
@@ -49,6 +51,7 @@ impl Source {
             return Ok(Self {
                 objects: Directory::new(directory.clone()).read(),
                 place: directory.display().to_string(),
+                is_everywhere: false,
                 nodes,
                 is_nodes_alone: false,
                 at: None,
@@ -66,6 +69,7 @@ impl Source {
         Ok(Self {
             objects: join::from_nodes(&nodes.volumes, &nodes.heard),
             place: "what nodes told".to_owned(),
+            is_everywhere: false,
             at: Some(nodes.at),
             nodes: Some(nodes),
             is_nodes_alone: true,
@@ -116,6 +120,7 @@ async fn of_server(
     Ok(Source {
         objects,
         place,
+        is_everywhere: args.scope.all_namespaces,
         nodes,
         is_nodes_alone: false,
         at: None,

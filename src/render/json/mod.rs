@@ -5,6 +5,7 @@
 mod cause;
 mod finding;
 mod node;
+mod page;
 mod report;
 mod status;
 mod volume;
@@ -19,6 +20,7 @@ use crate::model::observed::Gap;
 use crate::model::view::{NodeStatus, NodeVolume, Story};
 
 pub use cause::{cause, unread};
+pub use page::{Page, page, pages};
 pub use report::report;
 pub use status::status;
 pub use way::diagnosis;
