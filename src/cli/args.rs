@@ -57,7 +57,8 @@ pub(super) enum Command {
     Report(ReportArgs),
     /// Explain a finding's code or a pasted error message; needs no collector.
     Explain(ExplainArgs),
-    /// Print what makes a shell complete commands and flags: `source <(kubectl csi-doctor completion bash)`.
+    /// Print what makes a shell complete the commands and flags of `kubectl-csi_doctor`, as
+    /// `source <(kubectl-csi_doctor completion bash)`; kubectl completes none of its plugins by that.
     Completion {
         /// Whose.
         shell: Shell,
