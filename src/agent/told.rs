@@ -100,6 +100,10 @@ fn question<'a>(
     };
     let (socket, plugin) = match (&driver.socket, &driver.plugin) {
         (Some(socket), Observed::Known(plugin)) => (socket, plugin),
+        // One that cannot even say who it is has not said that it lacks a call.
+        (_, Observed::Unknown(gap)) if gap.why == Why::Unsupported => {
+            return Err(Gap::new(Why::Unavailable, gap.what.clone()));
+        }
         (_, Observed::Unknown(gap)) => return Err(gap.clone()),
         (None, Observed::Known(_)) => {
             let what = format!("driver {} has no socket", driver.name);

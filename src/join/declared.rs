@@ -32,11 +32,22 @@ fn declared_read_only(persistent: &PersistentVolume) -> Option<String> {
         .is_some_and(|mode| mode == "ReadOnlyMany")
     {
         Some(format!("persistentvolume {name}: access mode ReadOnlyMany"))
-    } else if persistent.mount_options.iter().any(|option| option == "ro") {
+    } else if persistent
+        .mount_options
+        .iter()
+        .any(|option| is_read_only(option))
+    {
         Some(format!("persistentvolume {name}: mount option ro"))
     } else {
         None
     }
+}
+
+/// Whether an entry of `mountOptions`, passed on as it stands, has the word: of mount(8), or of a driver
+/// with a mount program of its own (Mountpoint for Amazon S3: `--read-only`).
+fn is_read_only(option: &str) -> bool {
+    let mut words = option.split(',').map(str::trim);
+    words.any(|word| matches!(word, "ro" | "read-only" | "--read-only"))
 }
 
 pub(super) fn no_sizes() -> Sizes {
@@ -62,5 +73,20 @@ pub(super) fn declared_sizes(claim: &Claim, persistent: Option<&PersistentVolume
         },
         status: Observed::Known(claim.capacity),
         ..no_sizes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn read_only_is_asked_for_in_several_words() {
+        for option in ["ro", "hard,ro", "ro, nolock", "read-only", "--read-only"] {
+            assert!(is_read_only(option), "{option}");
+        }
+        for option in ["rw", "errors=remount-ro", "root_squash", "--allow-other"] {
+            assert!(!is_read_only(option), "{option}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::model::finding::Object;
 use crate::model::kubelet::Kubelet;
 use crate::model::leftover::{Leftover, LeftoverKind, Uncovered};
 use crate::model::mount::Mount;
-use crate::model::names::{HostPath, Uid};
+use crate::model::names::{DriverName, HostPath, Uid, VolumeHandle};
 use crate::model::objects::PersistentVolume;
 use crate::model::observed::{Gap, Listing, Observed, Why};
 use crate::model::seen::{Seen, VolumeData};
@@ -58,9 +58,36 @@ pub(super) fn join(seen: &Seen, volumes: &[Volume]) -> Listing<Leftover> {
         let of = known.named(&file.spec_name, &file.data);
         table.leftover(LeftoverKind::BlockPublish, target, pod, &file.data, of)
     });
+    // What the kubelet has noted for a pod that is there is in use, though no object may name it: an inline
+    // volume of an in-tree plugin that a CSI driver serves, a claim that was removed by force.
+    let noted = kubelet
+        .pod_volumes
+        .items
+        .iter()
+        .map(|dir| (&dir.pod, &dir.data));
+    let blocks_noted = kubelet
+        .block_volumes
+        .items
+        .iter()
+        .map(|file| (&file.pod, &file.data));
+    let noted = noted
+        .chain(blocks_noted)
+        .filter(|(pod, _)| uids.contains(pod));
+    let noted = noted.filter_map(|(_, data)| data.known().map(handle_of));
+    let mut noted: HashSet<(&DriverName, &VolumeHandle)> = noted.collect();
+    // Of a volume that is known only its own stage is in use, and not one that an older kubelet left.
+    for volume in volumes {
+        if let Some(handle) = volume.handle.known() {
+            noted.remove(&(&volume.driver, handle));
+        }
+    }
+    let is_noted = |data: &Observed<VolumeData>| {
+        data.known()
+            .is_some_and(|data| noted.contains(&handle_of(data)))
+    };
     let stages = kubelet.stages.items.iter();
     let stages = stages
-        .filter(|stage| !used.contains(&stage.staging))
+        .filter(|stage| !used.contains(&stage.staging) && !is_noted(&stage.data))
         .map(|stage| {
             let of = known.handled(&stage.data);
             let kind = LeftoverKind::Stage;
@@ -72,6 +99,11 @@ pub(super) fn join(seen: &Seen, volumes: &[Volume]) -> Listing<Leftover> {
         });
     listing.items = pods.chain(blocks).chain(stages).collect();
     listing
+}
+
+/// What a volume is to its driver.
+fn handle_of(data: &VolumeData) -> (&DriverName, &VolumeHandle) {
+    (&data.driver, &data.handle)
 }
 
 /// Volumes of plugins that are built into the kubelet.

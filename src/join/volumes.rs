@@ -75,7 +75,12 @@ impl<'a> Joiner<'a> {
     fn add_from_pod(&mut self, pod: &Pod, volume: &PodVolume) {
         match &volume.source {
             PodVolumeSource::InlineCsi(driver) => {
-                let handle = paths::inline_handle(&pod.pod, &volume.name);
+                // The kubelet names it by the UID that it gave a static pod itself.
+                let of = PodRef {
+                    uid: pod.static_uid.as_ref().unwrap_or(&pod.pod.uid).clone(),
+                    ..pod.pod.clone()
+                };
+                let handle = paths::inline_handle(&of, &volume.name);
                 let identity = Identity::Inline(pod.pod.uid.clone(), volume.name.clone());
                 let entry = self.entry(
                     identity,
@@ -165,7 +170,8 @@ impl<'a> Joiner<'a> {
                     ),
                 )
             });
-        let Some(data) = self.index.data(&pod.pod.uid, name.as_str()) else {
+        let uid = pod.static_uid.as_ref().unwrap_or(&pod.pod.uid);
+        let Some(data) = self.index.data(uid, name.as_str()) else {
             add_new(&mut self.gaps, [gap]);
             return;
         };

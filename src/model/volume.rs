@@ -267,6 +267,11 @@ impl Volume {
             .all(|published| published.mount == Observed::Known(None))
     }
 
+    /// Whether every pod that has it is going, or is over.
+    pub fn is_being_left(&self) -> bool {
+        self.staying().next().is_none()
+    }
+
     fn staying(&self) -> impl Iterator<Item = &Published> {
         let leaves = |state: &Observed<PodState>| {
             matches!(state, Observed::Known(PodState::Ending | PodState::Done))

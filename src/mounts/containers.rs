@@ -183,6 +183,10 @@ pub fn parse_cgroup(cgroup: &[u8]) -> Option<Group> {
         let Some(pod) = parts.by_ref().find_map(pod_of) else {
             continue;
         };
+        // CRI-O's monitor of a container lies beside it, with the mounts of the host.
+        if parts.clone().any(|part| part.starts_with("crio-conmon-")) {
+            return None;
+        }
         let below = parts.clone().count();
         let id = parts.find_map(container_of);
         return Some(Group {
@@ -255,6 +259,12 @@ mod tests {
             )),
             Some((UID.to_owned(), id.clone(), 1))
         );
+        for monitor in [
+            format!("0::/kubepods.slice/kubepods-pod{under}.slice/crio-conmon-{id}.scope\n"),
+            format!("0::/kubepods/burstable/pod{UID}/crio-conmon-{id}\n"),
+        ] {
+            assert_eq!(found(&monitor), None, "{monitor}");
+        }
         assert_eq!(
             found(&format!(
                 "0::/kubepods/pod{UID}/{id}/docker/{}\n",

@@ -85,7 +85,8 @@ fn root_of_table(host_root: &Path) -> Option<HostPath> {
     }
     counted
         .into_iter()
-        .max_by_key(|(_, count)| *count)
+        // Of two paths of one directory (a bind) it goes by the usual one.
+        .max_by_key(|(root, count)| (*count, *root == HostPath::from(DEFAULT_ROOT)))
         .map(|(root, _)| root)
 }
 

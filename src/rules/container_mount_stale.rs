@@ -9,7 +9,7 @@ use crate::model::names::NodeName;
 use crate::model::objects::{PodState, VolumeMode};
 use crate::model::observed::{Gap, Observed, Why};
 use crate::model::stage::{MountStage, Stage};
-use crate::model::volume::{Inside, Published, Volume};
+use crate::model::volume::{Inside, Published, SubPath, Volume};
 use crate::rules::{Check, Rule, Verdicts};
 
 pub(super) static RULE: Rule = Rule {
@@ -63,7 +63,10 @@ fn left_behind(published: &Published) -> Result<Option<(&Mount, &Inside, &Mount)
     let other = inside.iter().find_map(|inside| {
         let held = inside.mount.as_ref()?;
         // Another type was put there by the container itself, or by its image.
-        (held.device != host.device && held.fs_type == host.fs_type).then_some((host, inside, held))
+        // A directory of the volume that is a filesystem of its own: the kubelet bound that one.
+        let bound = |one: &SubPath| one.mount.device == held.device && one.mount.root == held.root;
+        let other = held.device != host.device && held.fs_type == host.fs_type;
+        (other && !published.sub_paths.iter().any(bound)).then_some((host, inside, held))
     });
     match (other, &published.usage) {
         (None, _) => Ok(None),
@@ -185,6 +188,18 @@ mod tests {
         check(&RULE, &anew(|published| published.usage = silent(Why::Stale)), expect![[r#"
             1 ok
         "#]]);
+    }
+
+    #[test]
+    fn a_sub_path_that_is_a_filesystem_of_its_own_is_quiet() {
+        let node = anew(|published| {
+            let inside = published.inside.known().and_then(|inside| inside[0].mount.clone());
+            published.sub_paths.extend(inside.map(|mount| SubPath {
+                container: "app".to_owned(),
+                mount,
+            }));
+        });
+        check(&RULE, &node, expect!["1 ok\n"]);
     }
 
     #[test]

@@ -32,9 +32,9 @@ fn check(node: &NodeFacts, verdicts: &mut Verdicts) {
             continue;
         }
         let subject = volume.subject(&node.node);
-        // A read-only one was filled on purpose.
+        // A read-only one was filled on purpose; one that its pods leave is not asked any more.
         let written = volume.is_written();
-        if volume.is_directory_backed() || written == Observed::Known(false) {
+        if volume.is_directory_backed() || written == Observed::Known(false) || volume.is_being_left() {
             verdicts.ok(subject);
             continue;
         }
@@ -93,6 +93,7 @@ fn problem(node: &NodeFacts, volume: &Volume, usage: Usage) -> Problem {
 mod tests {
     use expect_test::expect;
 
+    use crate::model::objects::PodState;
     use crate::model::observed::Gap;
     use crate::model::sample;
     use crate::rules::tests::check;
@@ -210,5 +211,15 @@ mod tests {
         check(&RULE, &node, expect![[r#"
             unknown InodesNearlyExhausted: claim shop/orders-db on node node-1: statfs: no answer within 5s (TimedOut)
         "#]]);
+    }
+
+    #[test]
+    fn one_that_its_pods_leave_is_not_asked_and_quiet() {
+        let node = sample::degraded(|volume| {
+            let published = &mut volume.published[0];
+            published.state = Observed::Known(PodState::Ending);
+            published.usage = Observed::Unknown(Gap::new(Why::NotAsked, "the pod is ending"));
+        });
+        check(&RULE, &node, expect!["1 ok\n"]);
     }
 }
