@@ -54,8 +54,8 @@ collector without-reflection
 says "does not support the reflection API" grpcurl -plaintext "$address" list
 
 collector collector --grpc-reflection
-"$programs/csi-doctor-agent" run --node-name node-1 --host-root tests/scenarios/healthy/host \
-    --kubelet-dir /var/lib/kubelet --manifests tests/scenarios/healthy/manifests \
+"$programs/csi-doctor-agent" run --node-name node-1 --host-root tests/scenarios/read-only-after-an-error/host \
+    --kubelet-dir /var/lib/kubelet --manifests tests/scenarios/read-only-after-an-error/manifests \
     --collector "$address" --interval 1s >"$logs/agent.log" &
 until_says '"code":' curl -s "http://$address/api/v1/findings?counted=true"
 until_says '"orders-db"' curl -s "http://$address/api/v1/volumes/orders-db"
