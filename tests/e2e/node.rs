@@ -69,6 +69,10 @@ impl Node {
             fs::write(directory.join("vol_data.json"), data.to_string()).unwrap();
         }
         fs::create_dir_all(node.host.join("proc/1")).unwrap();
+        // As every kubelet has them; nobody serves the driver there.
+        for directory in ["plugins", "plugins_registry"] {
+            fs::create_dir_all(node.host.join("var/lib/kubelet").join(directory)).unwrap();
+        }
         node.mount_all_but(None);
         node
     }

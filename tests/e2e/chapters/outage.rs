@@ -32,7 +32,7 @@ pub(super) fn five_minutes_without_a_server(cluster: &Cluster) {
     let waits = ["NodeExpansionPending", node.claim(1), &node.name];
     // What no pod uses is the collector's own to see.
     let unused = ["ResizerMissing", "outage-unused", ""];
-    // Nobody serves the driver on a host of files.
+    // Its directories of sockets are empty.
     let unreachable = ["DriverUnreachable", "", &node.name];
     until("all is found", Duration::from_mins(1), || {
         let all = [waits, unused, unreachable];

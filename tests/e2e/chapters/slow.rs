@@ -28,7 +28,7 @@ pub(super) fn a_slow_server_changes_nothing(cluster: &Cluster) {
     let waits = ["NodeExpansionPending", node.claim(1), &node.name];
     // What no pod uses is the collector's own to see.
     let unused = ["ResizerMissing", "slow-unused", ""];
-    // Nobody serves the driver on a host of files.
+    // Its directories of sockets are empty.
     let unreachable = ["DriverUnreachable", "", &node.name];
     until("all is found", Duration::from_mins(1), || {
         let all = [waits, unused, unreachable];
