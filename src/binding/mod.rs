@@ -12,6 +12,8 @@ mod unbound;
 pub use fit::Misfit;
 pub use unbound::Unbound;
 
+use std::sync::Arc;
+
 use crate::binding::fit::{is_reserved, misfit, misfit_of_named};
 use crate::model::binding::{Binding, User, Waiting};
 use crate::model::objects::{Class, Event, PersistentVolume};
@@ -93,7 +95,8 @@ fn by_class<'a>(binding: &'a Binding, one: &'a Waiting, terms: &'a ClaimTerms) -
         Some(name) => classes
             .items
             .iter()
-            .find(|class| class.name.as_str() == name),
+            .find(|class| class.name.as_str() == name)
+            .map(Arc::as_ref),
         None => default_class(binding),
     };
     let name = terms.class.as_deref().unwrap_or_default();
@@ -157,7 +160,7 @@ fn by_hand<'a>(
         }
         match misfit(&one.claim, terms, class, volume) {
             None => return Standing::Fits(volume),
-            Some(misfit) => misfits.push((volume, misfit)),
+            Some(misfit) => misfits.push((volume.as_ref(), misfit)),
         }
     }
     if let Some(gap) = binding.free.gaps.first() {
@@ -179,7 +182,7 @@ fn is_named(one: &Waiting, volume: &PersistentVolume) -> bool {
 
 /// The class that claims without one get: of several the newest, then by name.
 pub fn default_class(binding: &Binding) -> Option<&Class> {
-    let classes = binding.classes.items.iter();
+    let classes = binding.classes.items.iter().map(Arc::as_ref);
     let defaults = classes.filter(|one| one.terms.as_ref().is_some_and(|terms| terms.is_default));
     defaults.min_by_key(|one| {
         let created = one.terms.as_ref().and_then(|terms| terms.created);

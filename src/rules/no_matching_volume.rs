@@ -1,7 +1,6 @@
 //! `NoMatchingVolume`: a claim waits for a volume that is made by hand, and none fits.
 
 use std::time::Duration;
-
 use crate::binding::{Misfit, Standing, Unbound};
 use crate::model::binding::Waiting;
 use crate::model::finding::{Object, Problem, Severity, quote};
@@ -106,6 +105,8 @@ fn none_fits(one: &Waiting, misfits: &[(&PersistentVolume, Misfit)]) -> Problem 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use expect_test::expect;
 
     use crate::binding::NO_PROVISIONER;
@@ -139,7 +140,7 @@ mod tests {
         |_, terms| "slow".clone_into(&mut terms.class),
     ];
 
-    fn by_hand(volumes: Vec<PersistentVolume>) -> ClusterFacts {
+    fn by_hand(volumes: Vec<Arc<PersistentVolume>>) -> ClusterFacts {
         waiting(|_, terms, binding| {
             binding.classes.items = vec![class("fast", NO_PROVISIONER, false)];
             terms.selector = Some(vec![Requirement {
@@ -151,7 +152,7 @@ mod tests {
         })
     }
 
-    fn with(changes: &[Change]) -> PersistentVolume {
+    fn with(changes: &[Change]) -> Arc<PersistentVolume> {
         free("pv-1", |volume, terms| {
             terms.labels.insert("disk".to_owned(), "ssd".to_owned());
             for change in changes {
@@ -205,13 +206,9 @@ mod tests {
 
     #[test]
     fn the_nearest_comes_first() {
-        let volumes = vec![
-            with(&[CHANGES[2]]),
-            PersistentVolume {
-                name: "pv-2".into(),
-                ..with(&[CHANGES[8]])
-            },
-        ];
+        let mut further = with(&[CHANGES[8]]);
+        Arc::make_mut(&mut further).name = "pv-2".into();
+        let volumes = vec![with(&[CHANGES[2]]), further];
         unbound(&RULE, &by_hand(volumes), expect![[r#"
             warning NoMatchingVolume: claim shop/orders-db
               Claim shop/orders-db waits for a PersistentVolume made by hand, and none of 2 fits; the nearest is pv-2: class: it has slow, not fast.
@@ -243,7 +240,7 @@ mod tests {
         let mut volume = with(&[CHANGES[6]]);
         let mut earlier = crate::model::sample::claim_ref();
         earlier.uid = "earlier".into();
-        volume.claim = Some(earlier);
+        Arc::make_mut(&mut volume).claim = Some(earlier);
         unbound(&RULE, &by_hand(vec![volume]), expect![[r#"
             warning NoMatchingVolume: claim shop/orders-db
               Claim shop/orders-db waits for a PersistentVolume made by hand, and pv-1 does not fit: it is for claim shop/orders-db with UID earlier.
@@ -260,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_named_volume_that_is_not_there_is_a_problem() {
-        let facts = waiting(|one, _, _| one.claim.volume = Some("pv-9".into()));
+        let facts = waiting(|one, _, _| Arc::make_mut(&mut one.claim).volume = Some("pv-9".into()));
         unbound(&RULE, &facts, expect![[r#"
             warning NoMatchingVolume: claim shop/orders-db
               Claim shop/orders-db names PersistentVolume pv-9, which does not exist: it waits for that one alone, and Kubernetes says nothing of it.
@@ -276,7 +273,7 @@ mod tests {
     #[test]
     fn a_named_volume_that_does_not_fit_is_a_problem() {
         let facts = waiting(|one, _, _| {
-            one.claim.volume = Some("pv-1".into());
+            Arc::make_mut(&mut one.claim).volume = Some("pv-1".into());
             one.named = Observed::Known(Some(with(&[CHANGES[8]])));
         });
         unbound(&RULE, &facts, expect![[r#"

@@ -1,7 +1,6 @@
 //! `PodWaitingOnVolume`: a pod waits for a volume, and no event says why: the step that is missing.
 
 use std::time::Duration;
-
 use crate::causes::{Symptom, classify};
 use crate::model::driver::Driver;
 use crate::model::facts::NodeFacts;
@@ -88,6 +87,8 @@ fn problem(node: &NodeFacts, volume: &Volume, published: &Published, driver: Opt
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use expect_test::expect;
 
     use crate::model::finding::Object;
@@ -113,6 +114,7 @@ mod tests {
     fn unattached(error: Option<&str>) -> NodeFacts {
         starting(|volume| {
             if let Observed::Known(Some(attachment)) = &mut volume.attachment {
+                let attachment = Arc::make_mut(attachment);
                 attachment.attached = false;
                 attachment.error = error.map(ToOwned::to_owned);
             }

@@ -1,5 +1,7 @@
 //! *bind*: from a new claim to a bound one.
 
+use std::sync::Arc;
+
 use crate::binding::{self, NO_PROVISIONER, Standing};
 use crate::model::binding::{Binding, Waiting};
 use crate::model::finding::{NextStep, Object};
@@ -87,7 +89,10 @@ fn stands_at(standing: &Standing<'_>, one: &Waiting) -> Result<BindStage, String
 /// The class of a claim, its own or the default one.
 fn class<'a>(all: &'a Binding, one: &Waiting) -> Option<&'a Class> {
     match &one.claim.class {
-        Some(name) => all.classes.items.iter().find(|class| class.name == *name),
+        Some(name) => {
+            let mut classes = all.classes.items.iter().map(Arc::as_ref);
+            classes.find(|class| class.name == *name)
+        }
         None => binding::default_class(all),
     }
 }

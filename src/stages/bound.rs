@@ -2,7 +2,7 @@
 
 use crate::model::finding::{NextStep, Object, quote};
 use crate::model::names::PodRef;
-use crate::model::objects::{Claim, PersistentVolume};
+use crate::model::objects::{Claim, Class, PersistentVolume};
 use crate::model::observed::Observed;
 use crate::model::stage::{BindStage, Stage};
 use crate::model::way::{Mark, Step, Way};
@@ -71,7 +71,7 @@ fn class(told: &Told<'_>, claim: &Claim) -> Step {
     let Some(name) = &claim.class else {
         return step(stage, Mark::Done, "it names none");
     };
-    match found(&told.objects.classes, |one| one.name == *name) {
+    match found(&told.objects.classes, |one: &Class| one.name == *name) {
         Observed::Known(Some(class)) => {
             let created = class.terms.as_ref().and_then(|terms| terms.created);
             step(stage, Mark::Done, format!("storageclass {name}")).when(created)

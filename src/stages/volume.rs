@@ -3,7 +3,7 @@
 use crate::causes::{Symptom, classify};
 use crate::model::finding::{NextStep, Object, quote};
 use crate::model::names::ClaimRef;
-use crate::model::objects::{Event, PersistentVolume};
+use crate::model::objects::{Claim, Event, PersistentVolume};
 use crate::model::observed::Observed;
 use crate::model::stage::BindStage;
 use crate::model::way::{Mark, Step, Way};
@@ -46,7 +46,9 @@ fn bound(told: &Told<'_>, volume: &PersistentVolume) -> (Step, String, Option<Ne
         let step = step(stage, Mark::Unknown, "it names no claim");
         return (step, "Whose it is is not known.".to_owned(), None);
     };
-    match found(&told.objects.claims, |one| is_same(&one.claim, claim)) {
+    match found(&told.objects.claims, |one: &Claim| {
+        is_same(&one.claim, claim)
+    }) {
         Observed::Known(Some(_)) => {
             let step = step(stage, Mark::Done, format!("to claim {of}")).when(changed);
             (step, "It is bound.".to_owned(), None)

@@ -4,6 +4,8 @@ mod logs;
 mod source;
 mod ways;
 
+use std::sync::Arc;
+
 use anyhow::bail;
 use jiff::Timestamp;
 
@@ -46,7 +48,7 @@ pub(super) async fn diagnose(
         }
         Wanted::Volume(name) => {
             let volumes = &source.objects.volumes;
-            let is_it = |one: &PersistentVolume| one.name.as_str() == name;
+            let is_it = |one: &Arc<PersistentVolume>| one.name.as_str() == name;
             for volume in asked(volumes, &source, "persistentvolume", name, is_it)? {
                 ways.volume(volume);
             }

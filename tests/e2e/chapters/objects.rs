@@ -371,7 +371,7 @@ fn told(mut objects: Objects) -> String {
     );
     lines.extend(objects.events.items.iter().map(|one| format!("{one:?}")));
     lines.sort();
-    let facts = join::cluster(objects, &BTreeSet::new(), jiff::Timestamp::UNIX_EPOCH);
+    let facts = join::cluster(&objects, &BTreeSet::new(), jiff::Timestamp::UNIX_EPOCH);
     lines.extend(facts.volumes.items.iter().map(|one| format!("{one:?}")));
     lines.join("\n")
 }
