@@ -2,7 +2,7 @@
 //!
 //! It does not know where the bytes come from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Pod,
         Self::Claim,
         Self::Volume,
@@ -87,6 +87,8 @@ pub struct Parsed {
     gaps: BTreeMap<Kind, Vec<Gap>>,
     /// Labels that claims must have: others are left out.
     labels: Vec<Requirement>,
+    /// Kinds of which there is an object, or a list that says that there is none.
+    kinds: BTreeSet<Kind>,
 }
 
 impl Parsed {
@@ -118,6 +120,12 @@ impl Parsed {
         for (kind, gaps) in &more.gaps {
             self.gaps.entry(*kind).or_default().extend_from_slice(gaps);
         }
+        self.kinds.extend(&more.kinds);
+    }
+
+    /// Kinds that somebody asked for when this was saved, as far as it shows.
+    pub(super) fn kinds(&self) -> &BTreeSet<Kind> {
+        &self.kinds
     }
 
     /// As the model has it: objects by namespace and name.
@@ -168,6 +176,8 @@ impl Parsed {
             },
             None => return self.take_object(at, Kind::of(&api_version, &kind), document),
         };
+        // A list of any kind that is empty says nothing of kinds.
+        self.kinds.extend(of_items);
         match document.get_mut("items").map(Value::take) {
             Some(Value::Array(items)) => {
                 for (index, item) in items.into_iter().enumerate() {
@@ -209,6 +219,7 @@ impl Parsed {
         let namespace = text_at(&object, "/metadata/namespace").unwrap_or_default();
         let name = text_at(&object, "/metadata/name").unwrap_or_default();
         let key = (namespace, name);
+        self.kinds.insert(kind);
         if kind == Kind::Claim && !self.wants(&object) {
             return;
         }
