@@ -10,7 +10,9 @@ use serde_json::Value;
 use serde_saphyr::{DeserializeError as YamlError, UserMessageFormatter};
 
 use crate::model::names::NodeName;
-use crate::model::objects::{Attachment, Claim, Class, CsiNode, Objects, PersistentVolume, Stale};
+use crate::model::objects::{
+    Attachment, Claim, Class, CsiDriver, CsiNode, Objects, PersistentVolume, Stale,
+};
 use crate::model::observed::{Gap, Listing, Why};
 use crate::model::terms::Requirement;
 
@@ -24,18 +26,20 @@ pub(super) enum Kind {
     Volume,
     Attachment,
     CsiNode,
+    CsiDriver,
     Node,
     Class,
     Event,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Pod,
         Self::Claim,
         Self::Volume,
         Self::Attachment,
         Self::CsiNode,
+        Self::CsiDriver,
         Self::Node,
         Self::Class,
         Self::Event,
@@ -48,6 +52,7 @@ impl Kind {
             Self::Volume => "PersistentVolume",
             Self::Attachment => "VolumeAttachment",
             Self::CsiNode => "CSINode",
+            Self::CsiDriver => "CSIDriver",
             Self::Node => "Node",
             Self::Class => "StorageClass",
             Self::Event => "Event",
@@ -57,7 +62,7 @@ impl Kind {
     fn api_version(self) -> &'static str {
         match self {
             Self::Pod | Self::Claim | Self::Volume | Self::Node | Self::Event => "v1",
-            Self::Attachment | Self::CsiNode | Self::Class => "storage.k8s.io/v1",
+            Self::Attachment | Self::CsiNode | Self::CsiDriver | Self::Class => "storage.k8s.io/v1",
         }
     }
 
@@ -80,6 +85,7 @@ pub struct Parsed {
     volumes: BTreeMap<Key, Arc<PersistentVolume>>,
     attachments: BTreeMap<Key, Arc<Attachment>>,
     csi_nodes: BTreeMap<Key, CsiNode>,
+    drivers: BTreeMap<Key, CsiDriver>,
     nodes: BTreeMap<Key, NodeName>,
     classes: BTreeMap<Key, Arc<Class>>,
     /// Nothing said for those about objects that are none of ours.
@@ -114,6 +120,7 @@ impl Parsed {
         add(&mut self.volumes, &more.volumes);
         add(&mut self.attachments, &more.attachments);
         add(&mut self.csi_nodes, &more.csi_nodes);
+        add(&mut self.drivers, &more.drivers);
         add(&mut self.nodes, &more.nodes);
         add(&mut self.classes, &more.classes);
         add(&mut self.events, &more.events);
@@ -145,6 +152,7 @@ impl Parsed {
             volumes: listing(self.volumes, self.gaps.remove(&Kind::Volume)),
             attachments: listing(self.attachments, self.gaps.remove(&Kind::Attachment)),
             csi_nodes: listing(self.csi_nodes, self.gaps.remove(&Kind::CsiNode)),
+            drivers: listing(self.drivers, self.gaps.remove(&Kind::CsiDriver)),
             nodes: listing(self.nodes, self.gaps.remove(&Kind::Node)),
             classes: listing(self.classes, self.gaps.remove(&Kind::Class)),
             events: Listing {
@@ -229,6 +237,7 @@ impl Parsed {
             Kind::Volume => keep(&mut self.volumes, &key, object),
             Kind::Attachment => keep(&mut self.attachments, &key, object),
             Kind::CsiNode => keep(&mut self.csi_nodes, &key, object),
+            Kind::CsiDriver => keep(&mut self.drivers, &key, object),
             Kind::Node => keep(&mut self.nodes, &key, object),
             Kind::Class => keep(&mut self.classes, &key, object),
             Kind::Event => keep(&mut self.events, &key, object),

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::model::names::NodeName;
-use crate::model::objects::{Attachment, Claim, Class, CsiNode, Objects, PersistentVolume};
+use crate::model::objects::{
+    Attachment, Claim, Class, CsiDriver, CsiNode, Objects, PersistentVolume,
+};
 use crate::model::observed::{Gap, Listing, Why};
 
 use super::kept::{Kept, PodInFull, Said};
@@ -24,6 +26,7 @@ pub(super) fn note_unsaved(objects: &mut Objects, met: &BTreeSet<Kind>, place: &
             Kind::Volume => note(&mut objects.volumes, gap),
             Kind::Attachment => note(&mut objects.attachments, gap),
             Kind::CsiNode => note(&mut objects.csi_nodes, gap),
+            Kind::CsiDriver => note(&mut objects.drivers, gap),
             Kind::Node => note(&mut objects.nodes, gap),
             Kind::Class => note(&mut objects.classes, gap),
             Kind::Event => note(&mut objects.events, gap),
@@ -49,7 +52,7 @@ fn gap(kind: Kind, place: &Path) -> Gap {
     );
     let why = match kind {
         // Most questions do without.
-        Kind::Attachment | Kind::CsiNode | Kind::Node => Why::NotAsked,
+        Kind::Attachment | Kind::CsiNode | Kind::CsiDriver | Kind::Node => Why::NotAsked,
         Kind::Pod | Kind::Claim | Kind::Volume | Kind::Class | Kind::Event => Why::NotFound,
     };
     Gap::new(why, what)
@@ -63,6 +66,7 @@ fn path(kind: Kind) -> String {
         Kind::Volume => Arc::<PersistentVolume>::path(""),
         Kind::Attachment => Arc::<Attachment>::path(""),
         Kind::CsiNode => CsiNode::path(""),
+        Kind::CsiDriver => CsiDriver::path(""),
         Kind::Node => NodeName::path(""),
         Kind::Class => Arc::<Class>::path(""),
         Kind::Event => Said::path(""),
@@ -87,6 +91,7 @@ mod tests {
             &objects.volumes.gaps,
             &objects.attachments.gaps,
             &objects.csi_nodes.gaps,
+            &objects.drivers.gaps,
             &objects.nodes.gaps,
             &objects.classes.gaps,
             &objects.events.gaps,
@@ -108,6 +113,7 @@ mod tests {
                 persistentvolumes: dir has none, so they were not saved; get them with: kubectl get --raw /api/v1/persistentvolumes > dir/persistentvolumes.json (NotFound)
                 volumeattachments: dir has none, so they were not saved; get them with: kubectl get --raw /apis/storage.k8s.io/v1/volumeattachments > dir/volumeattachments.json (NotAsked)
                 csinodes: dir has none, so they were not saved; get them with: kubectl get --raw /apis/storage.k8s.io/v1/csinodes > dir/csinodes.json (NotAsked)
+                csidrivers: dir has none, so they were not saved; get them with: kubectl get --raw /apis/storage.k8s.io/v1/csidrivers > dir/csidrivers.json (NotAsked)
                 nodes: dir has none, so they were not saved; get them with: kubectl get --raw /api/v1/nodes > dir/nodes.json (NotAsked)
                 storageclasses: dir has none, so they were not saved; get them with: kubectl get --raw /apis/storage.k8s.io/v1/storageclasses > dir/storageclasses.json (NotFound)
                 events: dir has none, so they were not saved; get them with: kubectl get --raw /api/v1/events > dir/events.json (NotFound)
@@ -124,6 +130,7 @@ mod tests {
                 persistentvolumes: dir has none, so they were not saved; get them with: kubectl get --raw /api/v1/persistentvolumes > dir/persistentvolumes.json (NotFound)
                 volumeattachments: dir has none, so they were not saved; get them with: kubectl get --raw /apis/storage.k8s.io/v1/volumeattachments > dir/volumeattachments.json (NotAsked)
                 csinodes: dir has none, so they were not saved; get them with: kubectl get --raw /apis/storage.k8s.io/v1/csinodes > dir/csinodes.json (NotAsked)
+                csidrivers: dir has none, so they were not saved; get them with: kubectl get --raw /apis/storage.k8s.io/v1/csidrivers > dir/csidrivers.json (NotAsked)
                 nodes: dir has none, so they were not saved; get them with: kubectl get --raw /api/v1/nodes > dir/nodes.json (NotAsked)
             "#]],
         );
@@ -134,15 +141,16 @@ mod tests {
         gaps(
             "a: [",
             expect![[r#"
-            read manifest all.yaml: unclosed bracket '[' at line 1, column 4 (Malformed)
-            read manifest all.yaml: unclosed bracket '[' at line 1, column 4 (Malformed)
-            read manifest all.yaml: unclosed bracket '[' at line 1, column 4 (Malformed)
-            read manifest all.yaml: unclosed bracket '[' at line 1, column 4 (Malformed)
-            read manifest all.yaml: unclosed bracket '[' at line 1, column 4 (Malformed)
-            read manifest all.yaml: unclosed bracket '[' at line 1, column 4 (Malformed)
-            read manifest all.yaml: unclosed bracket '[' at line 1, column 4 (Malformed)
-            read manifest all.yaml: unclosed bracket '[' at line 1, column 4 (Malformed)
-        "#]],
+                read manifest all.yaml: unclosed bracket '[' at line 1, column 4 (Malformed)
+                read manifest all.yaml: unclosed bracket '[' at line 1, column 4 (Malformed)
+                read manifest all.yaml: unclosed bracket '[' at line 1, column 4 (Malformed)
+                read manifest all.yaml: unclosed bracket '[' at line 1, column 4 (Malformed)
+                read manifest all.yaml: unclosed bracket '[' at line 1, column 4 (Malformed)
+                read manifest all.yaml: unclosed bracket '[' at line 1, column 4 (Malformed)
+                read manifest all.yaml: unclosed bracket '[' at line 1, column 4 (Malformed)
+                read manifest all.yaml: unclosed bracket '[' at line 1, column 4 (Malformed)
+                read manifest all.yaml: unclosed bracket '[' at line 1, column 4 (Malformed)
+            "#]],
         );
     }
 }
