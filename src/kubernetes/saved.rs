@@ -75,12 +75,14 @@ fn path(kind: Kind) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use expect_test::{Expect, expect};
 
     use super::super::parse::parse_file;
     use super::*;
 
-    fn gaps(yaml: &str, expected: Expect) {
+    fn gaps(yaml: &str, expected: &Expect) {
         let parsed = parse_file("all.yaml", yaml.as_bytes(), &[]);
         let met = parsed.kinds().clone();
         let mut objects = parsed.into_objects();
@@ -96,11 +98,10 @@ mod tests {
             &objects.classes.gaps,
             &objects.events.gaps,
         ];
-        let shown: String = lists
-            .into_iter()
-            .flatten()
-            .map(|gap| format!("{gap}\n"))
-            .collect();
+        let mut shown = String::new();
+        for gap in lists.into_iter().flatten() {
+            let _ = writeln!(shown, "{gap}");
+        }
         expected.assert_eq(&shown);
     }
 
@@ -108,7 +109,7 @@ mod tests {
     fn a_kind_of_which_there_is_nothing_was_not_saved() {
         gaps(
             "{apiVersion: v1, kind: List, items: []}\n---\n{apiVersion: v1, kind: Pod, metadata: {namespace: shop, name: web, uid: p}}",
-            expect![[r#"
+            &expect![[r#"
                 persistentvolumeclaims: dir has none, so they were not saved; get them with: kubectl get --raw /api/v1/persistentvolumeclaims > dir/persistentvolumeclaims.json (NotFound)
                 persistentvolumes: dir has none, so they were not saved; get them with: kubectl get --raw /api/v1/persistentvolumes > dir/persistentvolumes.json (NotFound)
                 volumeattachments: dir has none, so they were not saved; get them with: kubectl get --raw /apis/storage.k8s.io/v1/volumeattachments > dir/volumeattachments.json (NotAsked)
@@ -125,7 +126,7 @@ mod tests {
     fn a_list_of_a_kind_says_that_there_are_none() {
         gaps(
             "{apiVersion: v1, kind: PodList, items: []}\n---\n{apiVersion: storage.k8s.io/v1, kind: StorageClassList}\n---\n{apiVersion: v1, kind: EventList, items: []}",
-            expect![[r#"
+            &expect![[r#"
                 persistentvolumeclaims: dir has none, so they were not saved; get them with: kubectl get --raw /api/v1/persistentvolumeclaims > dir/persistentvolumeclaims.json (NotFound)
                 persistentvolumes: dir has none, so they were not saved; get them with: kubectl get --raw /api/v1/persistentvolumes > dir/persistentvolumes.json (NotFound)
                 volumeattachments: dir has none, so they were not saved; get them with: kubectl get --raw /apis/storage.k8s.io/v1/volumeattachments > dir/volumeattachments.json (NotAsked)
@@ -140,7 +141,7 @@ mod tests {
     fn what_cannot_be_read_is_the_reason() {
         gaps(
             "a: [",
-            expect![[r#"
+            &expect![[r#"
                 read manifest all.yaml: unclosed bracket '[' at line 1, column 4 (Malformed)
                 read manifest all.yaml: unclosed bracket '[' at line 1, column 4 (Malformed)
                 read manifest all.yaml: unclosed bracket '[' at line 1, column 4 (Malformed)

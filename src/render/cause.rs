@@ -21,6 +21,9 @@ pub fn cause(told: &Classification, at_stages: &[(&str, Classification)]) -> Str
                 Confidence::Likely => "likely: the usual cause of this wording, not the only one",
             }
         ),
+        None if !at_stages.is_empty() => {
+            writeln!(text, "Cause:  {bold}unknown{bold:#} by these words alone")
+        }
         None => writeln!(
             text,
             "Cause:  {bold}unknown{bold:#}: it has none of the wordings that are known of kubelet, controllers, sidecars, drivers, clouds and filesystems"
