@@ -28,10 +28,10 @@ pub(super) fn all_that_is_granted_is_used(cluster: &Cluster) {
             .any(|[code, subject, _]| code == "ResizerMissing" && subject.contains("granted"))
             .then_some(())
     });
-    let granted = read_rights(&cluster.get(&["clusterrole", ACCOUNT]));
-    let used = || -> BTreeSet<Right> {
+    let granted = reading(granted(&cluster.get(&["clusterrole", ACCOUNT])));
+    let used = || {
         let asked = requests(cluster, ACCOUNT);
-        asked.into_iter().map(|one| one.right).collect()
+        reading(asked.into_iter().map(|one| one.right).collect())
     };
     until("every right was used", Duration::from_secs(30), || {
         (used().len() >= granted.len()).then_some(())
@@ -49,9 +49,9 @@ pub(super) fn all_that_is_granted_is_used(cluster: &Cluster) {
     );
 }
 
-/// The rights to read; the one to write is used in the chapter about Events.
-fn read_rights(role: &Value) -> BTreeSet<Right> {
-    let mut rights = granted(role);
+/// The rights to read; whether the one to write was used here yet is a matter of moments, and the
+/// chapter about Events waits for it.
+fn reading(mut rights: BTreeSet<Right>) -> BTreeSet<Right> {
     rights.retain(|right| right.verb != "create");
     rights
 }
@@ -59,7 +59,7 @@ fn read_rights(role: &Value) -> BTreeSet<Right> {
 /// One collector for each right, with an account of its own that lacks it.
 pub(super) fn without_one_the_rest_goes_on(cluster: &Cluster) {
     let role = cluster.get(&["clusterrole", ACCOUNT]);
-    let rights: Vec<Right> = read_rights(&role).into_iter().collect();
+    let rights: Vec<Right> = reading(granted(&role)).into_iter().collect();
     let mut collectors = Vec::new();
     for (index, right) in rights.iter().enumerate() {
         let name = format!("fewer-{index}");
