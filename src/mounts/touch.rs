@@ -67,6 +67,8 @@ pub(super) fn touch(host_root: &Path, live: bool, task: &Task) -> Answer {
             usage: usage(&stat),
             true_size: None,
         }),
+        // The host has it: then it is not to be seen from here.
+        Err(errno) if live => Observed::Unknown(file::of_source(gap("statfs of", target, errno))),
         Err(errno) => Observed::Unknown(gap("statfs of", target, errno)),
     };
     let mut filesystems: Vec<Observed<Filesystem>> = task.targets.iter().map(look).collect();
