@@ -11,7 +11,7 @@ use kube::Client;
 
 use crate::model::names::NodeName;
 use crate::model::objects::{
-    Attachment, Claim, Class, CsiNode, CsiSource, Objects, PersistentVolume, Pod, PodState,
+    Attachment, Claim, Class, CsiNode, CsiSource, Event, Objects, PersistentVolume, Pod, PodState,
     PodVolumeSource,
 };
 use crate::model::observed::{Gap, Listing, Why};
@@ -89,6 +89,9 @@ async fn of_claim(client: &Client, claim: &Claim) -> Objects {
         pod.volumes.iter().any(|volume| is_its(&volume.source))
     };
     let mut events = said(about_claims);
+    for heard in join_all(resizers(claim, &volumes).map(|fields| heard(client, fields))).await {
+        add(&mut events, heard);
+    }
     let users: Vec<&Pod> = pods.items.iter().filter(uses).collect();
     for about in join_all(users.iter().map(|pod| about(client, pod))).await {
         add(&mut events, said(about));
@@ -174,6 +177,24 @@ async fn pods(client: &Client, namespace: &str, fields: Option<&str>) -> Listing
 async fn about(client: &Client, pod: &Pod) -> Listing<Said> {
     let about = format!("involvedObject.uid={}", pod.pod.uid);
     list(client, &pod.pod.namespace, Some(&about)).await
+}
+
+/// What tells whether the resizer lives that a claim waits for, wherever it speaks.
+fn resizers<'a>(
+    claim: &'a Claim,
+    volumes: &'a Listing<Arc<PersistentVolume>>,
+) -> impl Iterator<Item = String> {
+    let waits = claim.bound && claim.request > claim.capacity;
+    let csi = volumes.items.iter().filter_map(|one| one.csi.as_ref());
+    csi.filter(move |_| waits)
+        .map(|csi| format!("{ABOUT_CLAIMS},source=external-resizer {}", csi.driver))
+}
+
+/// Beyond its namespace a caller may be allowed nothing, and then it is no gap: what was said of the
+/// claim itself is there.
+async fn heard(client: &Client, fields: String) -> Listing<Event> {
+    let heard = list::<Said>(client, "", Some(&fields)).await;
+    Listing::complete(said(heard).items)
 }
 
 /// The volume that is named; all of them for a claim that may get any.

@@ -2,7 +2,7 @@
 
 use crate::expansion::{Case, Ground, Standing, Trouble};
 use crate::model::finding::{NextStep, Object, quote};
-use crate::model::objects::VolumeMode;
+use crate::model::objects::{Event, VolumeMode};
 use crate::model::observed::{Gap, Observed};
 use crate::model::stage::{ExpandStage, Stage};
 use crate::model::way::{Mark, Step, Way};
@@ -152,14 +152,16 @@ fn requested(case: &Case<'_>, standing: &Standing) -> Step {
 fn resizer_saw(case: &Case<'_>, standing: &Standing) -> Step {
     let stage = ExpandStage::ResizerSaw;
     match standing {
-        Standing::Unseen => step(
-            stage,
-            Mark::Stuck,
-            format!(
-                "no status, condition or event of a resizer of {}",
-                case.volume.driver
-            ),
-        ),
+        Standing::Unseen => {
+            let driver = &case.volume.driver;
+            let words = match case.volume.resizer_seen.filter(|_| case.resizer_lives()) {
+                Some(at) => {
+                    format!("not yet: the resizer of {driver} spoke of another claim at {at:.0}")
+                }
+                None => format!("no status, condition or event of a resizer of {driver}"),
+            };
+            step(stage, Mark::Stuck, words)
+        }
         Standing::Idle if !case.is_recorded() => step(stage, Mark::Ahead, "nothing was asked"),
         _ => step(stage, Mark::Done, trace(case)),
     }
@@ -177,7 +179,8 @@ fn trace(case: &Case<'_>) -> String {
     if case.persistent.capacity_before_resize.is_some() {
         return "the volume carries pre-resize-capacity".to_owned();
     }
-    match case.volume.events.items.last() {
+    let by_resizer = |event: &&Event| event.by.starts_with("external-resizer ");
+    match case.volume.events.items.iter().rfind(by_resizer) {
         Some(event) => format!("event {} by {}", event.reason, event.by),
         None => "the volume is larger than the claim was".to_owned(),
     }

@@ -38,7 +38,8 @@ fn bound(told: &Told<'_>, volume: &PersistentVolume) -> (Step, String, Option<Ne
                 None => "no claim has taken it".to_owned(),
             };
             let step = step(stage, Mark::Ahead, words).when(changed);
-            return (step, "It is free.".to_owned(), None);
+            let state = claim.map_or("It is free.", |_| "It is kept for that claim alone.");
+            return (step, state.to_owned(), None);
         }
         _ => {}
     }
@@ -51,7 +52,13 @@ fn bound(told: &Told<'_>, volume: &PersistentVolume) -> (Step, String, Option<Ne
     }) {
         Observed::Known(Some(_)) => {
             let step = step(stage, Mark::Done, format!("to claim {of}")).when(changed);
-            (step, "It is bound.".to_owned(), None)
+            let leaves = volume.terms.as_ref().is_some_and(|terms| terms.deleting);
+            let state = if leaves {
+                "It is bound, and is being deleted: it stays until its claim is gone."
+            } else {
+                "It is bound."
+            };
+            (step, state.to_owned(), None)
         }
         Observed::Known(None) => {
             let words = format!("claim {of} is not there any more");
