@@ -41,9 +41,12 @@ pub(super) fn the_agent_stays_within_its_limits(real: &Real<'_>) {
     let peak = number(&group(&agent, "memory").join("memory.max_usage_in_bytes"));
     let throttled = fs::read_to_string(group(&agent, "cpu").join("cpu.stat")).unwrap();
     let resident = fs::read_to_string(agent.join("status")).unwrap();
-    let resident = resident
-        .lines()
-        .filter(|line| line.starts_with("VmRSS") || line.starts_with("VmHWM"));
+    let told = |line: &&str| {
+        ["VmHWM", "RssAnon", "RssFile"]
+            .iter()
+            .any(|name| line.starts_with(name))
+    };
+    let resident = resident.lines().filter(told);
     println!(
         "   scans {INTERVAL} apart: {:.1} thousandths of a CPU; memory at its highest {:.1} MiB of {} MiB",
         cpu.as_secs_f64() / took.as_secs_f64() * 1000.0,
