@@ -17,12 +17,9 @@ const TOLD: usize = 3;
 pub fn bind(all: &Binding, one: &Waiting, next: Option<NextStep>) -> Way {
     let standing = binding::standing(all, one);
     let steps = steps(all, one, &standing);
-    let stuck = steps.iter().find(|step| step.mark == Mark::Stuck);
-    let state = match (stuck, &standing) {
-        (Some(step), _) => {
-            let name = step.stage.as_str().trim_start_matches("bind: ");
-            format!("It stands at: {name}.")
-        }
+    let here = steps.iter().find(|step| step.mark.is_here());
+    let state = match (here, &standing) {
+        (Some(step), _) => step.stands(),
         (None, Standing::Leaving) => "It is being deleted.".to_owned(),
         (None, Standing::Unknown(_)) => "Where it stands is not known.".to_owned(),
         (None, _) => "It is under way.".to_owned(),
@@ -60,12 +57,24 @@ fn steps(all: &Binding, one: &Waiting, standing: &Standing<'_>) -> Vec<Step> {
         let told = words(all, one, standing, stage);
         steps.push(match &at {
             Err(words) => step(stage, Mark::Unknown, words.clone()),
-            Ok(at) if stage == *at => step(stage, Mark::Stuck, told),
+            Ok(at) if stage == *at => step(stage, mark(one, standing), told),
             Ok(at) if stage < *at => step(stage, Mark::Done, told),
             Ok(_) => step(stage, Mark::Ahead, ""),
         });
     }
     steps
+}
+
+/// Whether it stands there because something is wrong, or waits for somebody who may be about to act.
+fn mark(one: &Waiting, standing: &Standing<'_>) -> Mark {
+    match standing {
+        Standing::Provisioning(_) if binding::refusal(one).is_some() => Mark::Stuck,
+        Standing::NoPod(_)
+        | Standing::NoNode(..)
+        | Standing::Fits(_)
+        | Standing::Provisioning(_) => Mark::Waiting,
+        _ => Mark::Stuck,
+    }
 }
 
 /// The step where it stands, or why that is not known.

@@ -123,6 +123,14 @@ impl<'a> Place<'a> {
         Some(step(stage, Mark::Stuck, words).when(event.at))
     }
 
+    /// What it means that nothing is mounted: a pod that is starting is waited for.
+    pub(super) fn lacks(&self) -> Mark {
+        match self.pod.state {
+            PodState::Starting => Mark::Waiting,
+            _ => Mark::Stuck,
+        }
+    }
+
     /// Its attachment to the node of the pod.
     pub(super) fn attachment(&self) -> Observed<Option<&'a Attachment>> {
         if let Ok((one, _)) = &self.view
