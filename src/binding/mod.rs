@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use crate::binding::fit::{is_reserved, misfits, misfits_of_named};
 use crate::model::binding::{Binding, User, Waiting};
+use crate::model::names::{NodeName, PodRef};
 use crate::model::objects::{Class, Event, PersistentVolume};
 use crate::model::observed::{Gap, Observed, Why};
 use crate::model::terms::{ClaimPhase, ClaimTerms, ClassTerms};
@@ -46,8 +47,11 @@ pub enum Standing<'a> {
     Fits(&'a PersistentVolume),
     /// Its class waits for a pod, and none names it.
     NoPod(&'a Class),
-    /// Its class waits for a pod, and those that name it have no node yet.
-    NoNode(&'a Class, &'a [User]),
+    /// Its class waits for a pod, and of those that name it this one has no node yet.
+    NoNode(&'a Class, &'a User),
+    /// Its class waits for the scheduler's choice, and this pod, which names it, is on this node without one:
+    /// `nodeName` in a pod's spec bypasses the scheduler, and nobody else chooses.
+    Bypassed(&'a Class, &'a PodRef, &'a NodeName),
     /// The provisioner of this class is to make a volume.
     Provisioning(&'a Class),
     /// It cannot be told.
@@ -142,9 +146,23 @@ fn of_class<'a>(
     match fits {
         none @ (Standing::NoneFits(_) | Standing::Unknown(_)) if is_made_by_hand => none,
         // Which volume it is to be is the scheduler's choice, with the node.
-        _ if waits && terms.selected_node.is_none() => Standing::NoNode(class, users),
+        _ if waits && terms.selected_node.is_none() => unchosen(class, users),
         fits @ Standing::Fits(_) => fits,
         _ => Standing::Provisioning(class),
+    }
+}
+
+/// Of a claim for which no node was chosen, though pods name it. The scheduler chooses one before it gives
+/// the pod its node (`PreBind` of `pkg/scheduler/framework/plugins/volumebinding`).
+fn unchosen<'a>(class: &'a Class, users: &'a [User]) -> Standing<'a> {
+    let waiting = users.iter().find(|user| user.node.is_none());
+    let placed = users
+        .iter()
+        .find_map(|user| Some((user, user.node.as_ref()?)));
+    match (waiting, placed) {
+        (Some(user), _) => Standing::NoNode(class, user),
+        (None, Some((user, node))) => Standing::Bypassed(class, &user.pod, node),
+        (None, None) => Standing::NoPod(class),
     }
 }
 

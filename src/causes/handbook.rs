@@ -37,6 +37,11 @@ fn section(id: CauseId) -> Section {
     }
 }
 
+/// The section of a cause as a page of its own.
+pub fn page(id: CauseId) -> String {
+    format!("# {id}\n\n{}\n", body(id).unwrap_or_default().trim())
+}
+
 /// The text of the section of a cause, without its heading.
 fn body(id: CauseId) -> Option<&'static str> {
     PAGE.split("\n## ").skip(1).find_map(|section| {

@@ -46,7 +46,7 @@ mod vendors;
 mod vsphere;
 mod windows;
 
-pub use handbook::PAGE;
+pub use handbook::{PAGE, page};
 
 use crate::causes::clean::clean;
 use crate::causes::layers::Phase;
@@ -102,6 +102,22 @@ pub fn classify(symptom: &Symptom<'_>) -> Classification {
         next: cause.map_or(handbook::UNKNOWN_NEXT, |cause| handbook::of(cause.id).todo),
         others,
     }
+}
+
+/// The stages at which errors are worded most alike, by the names that `Symptom` takes.
+const STAGES: [&str; 5] = ["provision", "attach", "stage", "publish", "expand"];
+
+/// What a text would mean that tells no cause by itself, if it was known at which stage it was said.
+pub fn by_stage(text: &str) -> Vec<(&'static str, Classification)> {
+    let at = |stage| {
+        let told = classify(&Symptom {
+            text,
+            stage: Some(stage),
+            ..Symptom::default()
+        });
+        told.cause.map(|_| (stage, told))
+    };
+    STAGES.into_iter().filter_map(at).collect()
 }
 
 /// Says what the words of an event mean.

@@ -2,32 +2,38 @@
 
 use std::fmt::Write as _;
 
-use anyhow::Context as _;
+use anyhow::bail;
 
+use crate::causes;
 use crate::cli::args::{ExplainArgs, Output};
 use crate::cli::{Answer, message};
+use crate::model::cause::CauseId;
+use crate::model::finding::quote;
 use crate::model::stage::Stage;
 use crate::render;
 use crate::render::json::Page;
 use crate::rules::{self, RULES, Rule};
 
-/// A page of the handbook, the list of its pages, or the cause of a message.
+/// A page of the handbook, the list of its pages, a cause, or the cause of a message.
 pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<Answer> {
     if let Some(text) = &args.message {
         return message::explain(text, args.output.output);
     }
     let is_json = matches!(args.output.output, Some(Output::Json | Output::Yaml));
     let text = match args.code.as_deref() {
-        Some(code) => {
-            let rule = rules::find(&code.into()).with_context(|| {
-                format!("there is no finding {code}; `kubectl csi-doctor explain` lists them")
-            })?;
-            if is_json {
-                render::json::page(&page(rule, true))
-            } else {
-                rule.docs.to_owned()
-            }
-        }
+        Some(code) => match (rules::find(&code.into()), cause(code)) {
+            (Some(rule), _) if is_json => render::json::page(&page(rule, true)),
+            (Some(rule), _) => rule.docs.to_owned(),
+            (None, Some(id)) if is_json => render::json::cause_page(id, &causes::page(id)),
+            (None, Some(id)) => causes::page(id),
+            (None, None) if code.contains(char::is_whitespace) => bail!(
+                "there is no finding of that name; what a message means is said by: kubectl csi-doctor explain --message {}",
+                quote(code)
+            ),
+            (None, None) => bail!(
+                "there is no finding {code}; `kubectl csi-doctor explain` lists them; nor a cause of that name"
+            ),
+        },
         None if is_json => {
             let all: Vec<_> = RULES.iter().map(|rule| page(rule, false)).collect();
             render::json::pages(&all)
@@ -42,6 +48,11 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<Answer> {
         }),
     };
     Ok(Answer::found_nothing(text))
+}
+
+/// A cause by its name, as `explain --message` and `diagnose` write it.
+fn cause(name: &str) -> Option<CauseId> {
+    CauseId::from_name(&name.to_ascii_lowercase())
 }
 
 fn page(rule: &'static Rule, whole: bool) -> Page<'static> {

@@ -2,10 +2,10 @@
 
 use std::io::Read as _;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde::Deserialize;
 
-use crate::causes::{Symptom, classify};
+use crate::causes::{self, Symptom, classify};
 use crate::cli::Answer;
 use crate::cli::args::Output;
 use crate::model::cause::Classification;
@@ -31,12 +31,21 @@ pub(super) fn explain(text: &str, output: Option<Output>) -> anyhow::Result<Answ
     } else {
         text.to_owned()
     };
+    if input.trim().is_empty() {
+        bail!("there is no message to explain: --message TEXT, or - for standard input");
+    }
     if !matches!(output, Some(Output::Json | Output::Yaml)) {
         let told = classify(&Symptom {
             text: &input,
             ..Symptom::default()
         });
-        return Ok(Answer::found_nothing(render::cause::cause(&told)));
+        let at_stages = match told.cause {
+            Some(_) => Vec::new(),
+            None => causes::by_stage(&input),
+        };
+        return Ok(Answer::found_nothing(render::cause::cause(
+            &told, &at_stages,
+        )));
     }
     if !is_json_lines(&input) {
         let told = classify(&Symptom {

@@ -1,7 +1,7 @@
 //! `report`: the cluster's storage, from the API server or a directory of manifests, and with a
 //! collector what nodes know beside.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,9 +16,10 @@ use crate::join;
 use crate::kubernetes::manifests::Directory;
 use crate::kubernetes::{client, list};
 use crate::model::finding::{Object, RuleVerdicts};
+use crate::model::names::PersistentVolumeName;
 use crate::model::objects::Objects;
 use crate::model::observed::{Gap, Listing, Observed, Why};
-use crate::model::report::{Beside, OnNodes, Report};
+use crate::model::report::{Beside, Findings, OnNodes, Report};
 use crate::model::terms::Requirement;
 use crate::model::view::{NodeVolume, Story};
 use crate::render;
@@ -36,7 +37,7 @@ pub(super) async fn report(args: &ReportArgs, collector: Option<&str>) -> anyhow
         Some(address) => from_nodes(address, namespace).await?,
         None => Beside {
             on_nodes: Observed::Unknown(Gap::new(Why::NotAsked, NO_COLLECTOR)),
-            findings: Observed::Known(by_rules(&objects, at)),
+            findings: by_rules(&objects, at),
         },
     };
     if args.selector.is_some() {
@@ -89,7 +90,8 @@ fn nothing<T>(listing: &Listing<T>) -> Option<&Gap> {
 /// What files hold; files that hold nothing of Kubernetes' storage were not meant.
 fn in_directory(directory: &Path, labels: Vec<Requirement>) -> anyhow::Result<Objects> {
     let asked = !labels.is_empty();
-    let objects = Directory::with_labels(directory.to_owned(), labels).read();
+    let mut files = Directory::with_labels(directory.to_owned(), labels);
+    let mut objects = files.read();
     let none = objects.counts().iter().all(|(_, count)| *count == 0);
     if none && !asked && objects.gaps().is_empty() {
         bail!(
@@ -98,6 +100,7 @@ fn in_directory(directory: &Path, labels: Vec<Requirement>) -> anyhow::Result<Ob
             directory.display()
         );
     }
+    files.note_unsaved(&mut objects);
     Ok(objects)
 }
 
@@ -148,7 +151,10 @@ async fn from_nodes(address: &str, namespace: Option<&str>) -> anyhow::Result<Be
     let stories = reader.findings(&filter).await?.items;
     Ok(Beside {
         on_nodes: Observed::Known(by_claim(&volumes)),
-        findings: Observed::Known(told(&stories)),
+        findings: Findings {
+            codes: told(&stories),
+            unjudged: BTreeMap::new(),
+        },
     })
 }
 
@@ -199,13 +205,34 @@ fn note(found: &mut BTreeMap<Name, Vec<String>>, object: &Object, code: &str) {
 }
 
 /// What the objects alone tell, as far as it has lasted longer than may be waited for.
-fn by_rules(objects: &Objects, at: Timestamp) -> BTreeMap<Name, Vec<String>> {
+fn by_rules(objects: &Objects, at: Timestamp) -> Findings {
     let facts = join::cluster(objects, &BTreeSet::new(), at);
-    let mut found = BTreeMap::new();
+    let mut found = Findings::default();
     for rule in rules::diagnose_cluster(&facts) {
         for (subject, problem) in &rule.problems {
             if has_lasted(&rule, problem.since, at) {
-                note(&mut found, &subject.object, &rule.code.0);
+                note(&mut found.codes, &subject.object, &rule.code.0);
+            }
+        }
+        for (subject, gap) in &rule.unknowns {
+            if let Object::Claim(claim) = &subject.object {
+                let name = (claim.namespace.clone(), claim.name.clone());
+                found.unjudged.entry(name).or_insert_with(|| gap.clone());
+            }
+        }
+    }
+    // Rules do not see a bound claim whose volume was not read.
+    if let Some(gap) = objects.volumes.gaps.first() {
+        let volumes = objects.volumes.items.iter();
+        let read: HashSet<&PersistentVolumeName> = volumes.map(|one| &one.name).collect();
+        for claim in &objects.claims.items {
+            if claim
+                .volume
+                .as_ref()
+                .is_some_and(|name| !read.contains(name))
+            {
+                let name = (claim.claim.namespace.clone(), claim.claim.name.clone());
+                found.unjudged.entry(name).or_insert_with(|| gap.clone());
             }
         }
     }

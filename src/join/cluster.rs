@@ -58,8 +58,9 @@ pub fn cluster(
         observed_at,
         volumes: Listing { items, gaps },
         on_nodes: match unlisted {
-            Some(gap) => Observed::Unknown(gap),
-            None => Observed::Known(on_nodes),
+            // Nobody who is not heard tells of anything.
+            Some(gap) if !heard.is_empty() => Observed::Unknown(gap),
+            _ => Observed::Known(on_nodes),
         },
         standing: standing(&objects.nodes),
         nodes: Listing::default(),

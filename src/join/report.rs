@@ -24,7 +24,6 @@ pub fn report(
 ) -> Report {
     let mut missing = objects.gaps();
     missing.extend(beside.on_nodes.gap().cloned());
-    missing.extend(beside.findings.gap().cloned());
     let is_asked = |of: &str| namespace.is_none_or(|one| one == of);
     objects
         .claims
@@ -49,9 +48,17 @@ pub fn report(
         .map(|one| (one.name.as_str(), one.as_ref()))
         .collect();
     let unlisted = objects.volumes.gaps.first();
+    let unlisted_classes = objects.classes.gaps.first();
     let claims = objects.claims.items.iter().map(|claim| {
         let terms = claim.terms.as_deref().cloned().unwrap_or_default();
-        let driver = driver(claim, &terms, &persistent, &classes, unlisted);
+        let driver = driver(
+            claim,
+            &terms,
+            &persistent,
+            &classes,
+            unlisted,
+            unlisted_classes,
+        );
         row(claim, terms, driver, &users, beside)
     });
     let mut claims: Vec<ClaimRow> = claims.collect();
@@ -80,6 +87,7 @@ pub fn report(
             ));
         }
     }
+    missing.extend(unjudged(&claims, beside, &missing));
     let sums = Sums {
         claims: &claims,
         volumes: &volumes,
@@ -116,6 +124,32 @@ pub fn report(
     }
 }
 
+/// Of how many claims not all findings are known, and why, as far as nobody has said so yet.
+fn unjudged(claims: &[ClaimRow], beside: &Beside, said: &[Gap]) -> Option<Gap> {
+    let unjudged = &beside.findings.unjudged;
+    let names = claims
+        .iter()
+        .map(|one| (one.claim.namespace.clone(), one.claim.name.clone()));
+    let reasons: Vec<&Gap> = names.filter_map(|name| unjudged.get(&name)).collect();
+    let mut what = match reasons.len() {
+        0 => return None,
+        1 => "findings of 1 claim: not all rules could judge it".to_owned(),
+        many => format!("findings of {many} claims: not all rules could judge them"),
+    };
+    let mut unsaid: Vec<&str> = reasons
+        .into_iter()
+        .filter(|gap| !said.contains(gap))
+        .map(|gap| gap.what.as_ref())
+        .collect();
+    unsaid.sort_unstable();
+    unsaid.dedup();
+    for (at, reason) in unsaid.iter().enumerate() {
+        what.push_str(if at == 0 { ": " } else { "; " });
+        what.push_str(reason);
+    }
+    Some(Gap::new(Why::NotFound, what))
+}
+
 /// The pods that name each claim and are not over.
 fn users(objects: &Objects) -> Observed<HashMap<Name, Vec<String>>> {
     // One pod that cannot be read hides no other; pods that were not listed are all hidden.
@@ -149,6 +183,7 @@ fn driver(
     persistent: &HashMap<&PersistentVolumeName, &PersistentVolume>,
     classes: &HashMap<&str, &Class>,
     unlisted: Option<&Gap>,
+    unlisted_classes: Option<&Gap>,
 ) -> Observed<Option<String>> {
     let csi = |one: &&PersistentVolume| one.csi.as_ref().map(|csi| csi.driver.to_string());
     if let Some(name) = &claim.volume {
@@ -158,8 +193,12 @@ fn driver(
             (None, None) => Observed::Known(None),
         };
     }
-    let class = terms.class.as_deref().and_then(|class| classes.get(class));
-    Observed::Known(class.map(|class| class.provisioner.to_string()))
+    let name = terms.class.as_deref().filter(|class| !class.is_empty());
+    match (name.and_then(|name| classes.get(name)), unlisted_classes) {
+        (Some(class), _) => Observed::Known(Some(class.provisioner.to_string())),
+        (None, Some(gap)) if name.is_some() => Observed::Unknown(gap.clone()),
+        (None, _) => Observed::Known(None),
+    }
 }
 
 fn row(
@@ -192,10 +231,14 @@ fn row(
         pods: users
             .as_ref()
             .map(|users| users.get(&name).cloned().unwrap_or_default()),
-        findings: beside
-            .findings
-            .as_ref()
-            .map(|found| found.get(&name).cloned().unwrap_or_default()),
+        findings: match (
+            beside.findings.codes.get(&name),
+            beside.findings.unjudged.get(&name),
+        ) {
+            (Some(codes), _) => Observed::Known(codes.clone()),
+            (None, Some(gap)) => Observed::Unknown(gap.clone()),
+            (None, None) => Observed::Known(Vec::new()),
+        },
         created: terms.created,
     }
 }

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use futures::future::join_all;
 use kube::Client;
 
-use crate::model::names::NodeName;
+use crate::model::names::{DriverName, NodeName};
 use crate::model::objects::{
-    Attachment, Claim, Class, CsiNode, CsiSource, Event, Objects, PersistentVolume, Pod, PodState,
-    PodVolumeSource,
+    Attachment, Claim, Class, CsiDriver, CsiNode, CsiSource, Event, Objects, PersistentVolume, Pod,
+    PodState, PodVolumeSource,
 };
 use crate::model::observed::{Gap, Listing, Why};
 
@@ -56,7 +56,11 @@ fn none(name: &str) -> Key {
 
 fn nothing() -> Objects {
     Objects {
-        nodes: Listing::unknown(Gap::new(Why::NotAsked, "of no use for one object")),
+        drivers: Listing::unknown(Gap::new(
+            Why::NotAsked,
+            "what is attached needs no CSIDriver",
+        )),
+        nodes: Listing::unknown(Gap::new(Why::NotAsked, "a node with a CSINode is there")),
         ..Objects::default()
     }
 }
@@ -84,15 +88,11 @@ async fn of_claim(client: &Client, claim: &Claim) -> Objects {
         volumes_of(client, claim),
         classes_of(client, claim),
     );
-    let uses = |pod: &&Pod| {
-        let is_its = |source: &PodVolumeSource| matches!(source, PodVolumeSource::Claim(name) if *name == claim.claim.name);
-        pod.volumes.iter().any(|volume| is_its(&volume.source))
-    };
     let mut events = said(about_claims);
     for heard in join_all(resizers(claim, &volumes).map(|fields| heard(client, fields))).await {
         add(&mut events, heard);
     }
-    let users: Vec<&Pod> = pods.items.iter().filter(uses).collect();
+    let users: Vec<&Pod> = pods.items.iter().filter(|pod| uses(pod, claim)).collect();
     for about in join_all(users.iter().map(|pod| about(client, pod))).await {
         add(&mut events, said(about));
     }
@@ -107,7 +107,7 @@ async fn of_claim(client: &Client, claim: &Claim) -> Objects {
 
 /// The pods of a name with all that they name.
 async fn around_pods(client: &Client, namespace: &str, name: &str) -> Objects {
-    let pods = pods(client, namespace, Some(&named(name))).await;
+    let mut pods = pods(client, namespace, Some(&named(name))).await;
     let mut objects = nothing();
     let mut claims = Listing::<Arc<Claim>>::default();
     for pod in &pods.items {
@@ -135,11 +135,39 @@ async fn around_pods(client: &Client, namespace: &str, name: &str) -> Objects {
         add(&mut objects.volumes, volumes);
         add(&mut objects.classes, classes);
     }
+    with_rivals(client, &mut pods, &claims).await;
     Objects {
         pods,
         claims,
         ..objects
     }
+}
+
+/// Takes in the pods that have the same claims as one that is starting: they may have them on another node.
+async fn with_rivals(client: &Client, all: &mut Listing<Pod>, claims: &Listing<Arc<Claim>>) {
+    let names_claim = |pod: &Pod| {
+        let is_its = |claim: &Arc<Claim>| {
+            claim.bound && claim.claim.namespace == pod.pod.namespace && uses(pod, claim)
+        };
+        claims.items.iter().any(is_its)
+    };
+    let waiting = all.items.iter();
+    let waiting = waiting.filter(|pod| pod.state == PodState::Starting && pod.node.is_some());
+    let namespaces: BTreeSet<String> = waiting
+        .filter(|pod| names_claim(pod))
+        .map(|pod| pod.pod.namespace.clone())
+        .collect();
+    for namespace in namespaces {
+        let mut more = pods(client, &namespace, None).await;
+        more.items.retain(|pod| names_claim(pod));
+        add(all, more);
+    }
+}
+
+/// Whether a pod names a claim, which is in its namespace.
+fn uses(pod: &Pod, claim: &Claim) -> bool {
+    let is_its = |source: &PodVolumeSource| matches!(source, PodVolumeSource::Claim(name) if *name == claim.claim.name);
+    pod.volumes.iter().any(|volume| is_its(&volume.source))
 }
 
 /// A volume with its claim and who uses that.
@@ -219,6 +247,7 @@ async fn classes_of(client: &Client, claim: &Claim) -> Listing<Arc<Class>> {
 async fn on_nodes(client: &Client, objects: &mut Objects) {
     let mut nodes = BTreeSet::<&NodeName>::new();
     let mut sources = BTreeSet::<String>::new();
+    let mut names = BTreeSet::<&DriverName>::new();
     let mut full = false;
     for pod in objects.pods.items.iter().filter(|pod| is_up(pod)) {
         let Some(node) = &pod.node else { continue };
@@ -228,6 +257,7 @@ async fn on_nodes(client: &Client, objects: &mut Objects) {
         }
         nodes.insert(node);
         full |= pod.state == PodState::Starting;
+        names.extend(csi.iter().map(|csi| &csi.driver));
         sources.extend(csi.into_iter().map(|csi| attachment_name(csi, node)));
     }
     let named = sources
@@ -250,6 +280,29 @@ async fn on_nodes(client: &Client, objects: &mut Objects) {
     let mut drivers = Listing::default();
     for one in csi_nodes {
         add(&mut drivers, one);
+    }
+    let mut driver_objects = Listing::default();
+    if missing && full {
+        // Whether there is to be an attachment at all.
+        let named = names
+            .into_iter()
+            .map(|name| one::<CsiDriver>(client, none(name.as_str())));
+        for one in join_all(named).await {
+            add(&mut driver_objects, one);
+        }
+        objects.drivers = driver_objects;
+    }
+    let is_unheard_of = |pod: &Pod| {
+        let mut heard = drivers.items.iter();
+        let node = pod.node.as_ref();
+        node.is_some_and(|node| heard.all(|one| one.node != *node))
+    };
+    let mut starting = objects.pods.items.iter().filter(|pod| {
+        pod.state == PodState::Starting && !pod.volumes.is_empty() && is_unheard_of(pod)
+    });
+    if starting.next().is_some() {
+        // All, so that whoever is not among them is not there.
+        objects.nodes = list(client, "", None).await;
     }
     objects.attachments = attachments;
     objects.csi_nodes = drivers;

@@ -101,6 +101,7 @@ impl Cluster {
             volumes: volumes.listing(now),
             attachments: attachments.listing(now),
             csi_nodes: Listing::unknown(Gap::new(Why::NotAsked, what)),
+            drivers: Listing::unknown(Gap::new(Why::NotAsked, "nobody asks for CSIDrivers")),
             nodes: self.nodes.index().listing(now),
             classes: self.classes.index().listing(now),
             events: each(self.events.index().listing(now), |said| said.0),

@@ -16,7 +16,9 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::model::names::NodeName;
-use crate::model::objects::{Attachment, Claim, Class, CsiNode, Event, PersistentVolume, Pod};
+use crate::model::objects::{
+    Attachment, Claim, Class, CsiDriver, CsiNode, Event, PersistentVolume, Pod,
+};
 
 use super::convert;
 
@@ -202,6 +204,14 @@ impl Kept for NodeName {
 
     fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
         convert::node(&foreign)
+    }
+}
+
+impl Kept for CsiDriver {
+    type Foreign = storage::CSIDriver;
+
+    fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
+        convert::csi_driver(&foreign)
     }
 }
 

@@ -75,6 +75,7 @@ pub async fn everything(
         volumes,
         attachments: Listing::<Arc<Attachment>>::unknown(unasked()),
         csi_nodes: Listing::unknown(unasked()),
+        drivers: Listing::unknown(unasked()),
         nodes: Listing::unknown(unasked()),
         classes,
         events: said(events),

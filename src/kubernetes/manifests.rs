@@ -3,7 +3,7 @@
 //! A file that cannot be read, or an object that cannot be, is one gap, and the rest is kept. Files
 //! that did not change are not read again. Of two objects with one name the later file's counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::{DirEntry, Metadata};
 use std::io;
@@ -15,7 +15,8 @@ use crate::model::objects::Objects;
 use crate::model::observed::{Gap, Why};
 use crate::model::terms::Requirement;
 
-use super::parse::{Parsed, parse_file};
+use super::parse::{Kind, Parsed, parse_file};
+use super::saved;
 
 /// More than any cluster's pods in one list; what is larger is no manifest.
 const MAX_FILE: u64 = 256 * 1024 * 1024;
@@ -29,6 +30,8 @@ pub struct Directory {
     files: BTreeMap<OsString, File>,
     /// What the last reading found, whole.
     stamps: Option<Vec<(OsString, Stamp)>>,
+    /// The kinds that the last reading met.
+    kinds: BTreeSet<Kind>,
 }
 
 #[derive(Debug)]
@@ -60,7 +63,17 @@ impl Directory {
             labels,
             files: BTreeMap::new(),
             stamps: None,
+            kinds: BTreeSet::new(),
         }
+    }
+
+    /// Notes in what was read last that a kind of which no file has anything was not saved, which is not
+    /// the same as that there is none.
+    ///
+    /// For files that somebody saved of a cluster. A directory that is written to stand for one has all
+    /// there is.
+    pub fn note_unsaved(&self, objects: &mut Objects) {
+        saved::note_unsaved(objects, &self.kinds, &self.path);
     }
 
     /// All objects in it at this moment, unless every file is what it was when they were read last.
@@ -120,6 +133,7 @@ impl Directory {
                 }
             }
         }
+        self.kinds.clone_from(all.kinds());
         all.into_objects()
     }
 

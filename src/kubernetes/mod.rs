@@ -20,4 +20,5 @@ pub mod node;
 pub mod parse;
 mod patience;
 pub mod quantity;
+mod saved;
 mod watch;

@@ -211,6 +211,7 @@ impl Node {
             volumes: with(self.volumes.listing(now), stale.volumes.as_ref()),
             attachments: with(self.attachments.listing(now), stale.attachments.as_ref()),
             csi_nodes,
+            drivers: Listing::unknown(Gap::new(Why::NotAsked, "nobody asks for CSIDrivers")),
             nodes: Listing::unknown(Gap::new(Why::NotAsked, "a node knows itself")),
             classes: self.classes.listing(now),
             events: Listing {

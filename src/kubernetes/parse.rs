@@ -2,7 +2,7 @@
 //!
 //! It does not know where the bytes come from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +10,9 @@ use serde_json::Value;
 use serde_saphyr::{DeserializeError as YamlError, UserMessageFormatter};
 
 use crate::model::names::NodeName;
-use crate::model::objects::{Attachment, Claim, Class, CsiNode, Objects, PersistentVolume, Stale};
+use crate::model::objects::{
+    Attachment, Claim, Class, CsiDriver, CsiNode, Objects, PersistentVolume, Stale,
+};
 use crate::model::observed::{Gap, Listing, Why};
 use crate::model::terms::Requirement;
 
@@ -24,18 +26,20 @@ pub(super) enum Kind {
     Volume,
     Attachment,
     CsiNode,
+    CsiDriver,
     Node,
     Class,
     Event,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Pod,
         Self::Claim,
         Self::Volume,
         Self::Attachment,
         Self::CsiNode,
+        Self::CsiDriver,
         Self::Node,
         Self::Class,
         Self::Event,
@@ -48,6 +52,7 @@ impl Kind {
             Self::Volume => "PersistentVolume",
             Self::Attachment => "VolumeAttachment",
             Self::CsiNode => "CSINode",
+            Self::CsiDriver => "CSIDriver",
             Self::Node => "Node",
             Self::Class => "StorageClass",
             Self::Event => "Event",
@@ -57,7 +62,7 @@ impl Kind {
     fn api_version(self) -> &'static str {
         match self {
             Self::Pod | Self::Claim | Self::Volume | Self::Node | Self::Event => "v1",
-            Self::Attachment | Self::CsiNode | Self::Class => "storage.k8s.io/v1",
+            Self::Attachment | Self::CsiNode | Self::CsiDriver | Self::Class => "storage.k8s.io/v1",
         }
     }
 
@@ -80,6 +85,7 @@ pub struct Parsed {
     volumes: BTreeMap<Key, Arc<PersistentVolume>>,
     attachments: BTreeMap<Key, Arc<Attachment>>,
     csi_nodes: BTreeMap<Key, CsiNode>,
+    drivers: BTreeMap<Key, CsiDriver>,
     nodes: BTreeMap<Key, NodeName>,
     classes: BTreeMap<Key, Arc<Class>>,
     /// Nothing said for those about objects that are none of ours.
@@ -87,6 +93,8 @@ pub struct Parsed {
     gaps: BTreeMap<Kind, Vec<Gap>>,
     /// Labels that claims must have: others are left out.
     labels: Vec<Requirement>,
+    /// Kinds of which there is an object, or a list that says that there is none.
+    kinds: BTreeSet<Kind>,
 }
 
 impl Parsed {
@@ -112,12 +120,19 @@ impl Parsed {
         add(&mut self.volumes, &more.volumes);
         add(&mut self.attachments, &more.attachments);
         add(&mut self.csi_nodes, &more.csi_nodes);
+        add(&mut self.drivers, &more.drivers);
         add(&mut self.nodes, &more.nodes);
         add(&mut self.classes, &more.classes);
         add(&mut self.events, &more.events);
         for (kind, gaps) in &more.gaps {
             self.gaps.entry(*kind).or_default().extend_from_slice(gaps);
         }
+        self.kinds.extend(&more.kinds);
+    }
+
+    /// Kinds that somebody asked for when this was saved, as far as it shows.
+    pub(super) fn kinds(&self) -> &BTreeSet<Kind> {
+        &self.kinds
     }
 
     /// As the model has it: objects by namespace and name.
@@ -137,6 +152,7 @@ impl Parsed {
             volumes: listing(self.volumes, self.gaps.remove(&Kind::Volume)),
             attachments: listing(self.attachments, self.gaps.remove(&Kind::Attachment)),
             csi_nodes: listing(self.csi_nodes, self.gaps.remove(&Kind::CsiNode)),
+            drivers: listing(self.drivers, self.gaps.remove(&Kind::CsiDriver)),
             nodes: listing(self.nodes, self.gaps.remove(&Kind::Node)),
             classes: listing(self.classes, self.gaps.remove(&Kind::Class)),
             events: Listing {
@@ -168,6 +184,8 @@ impl Parsed {
             },
             None => return self.take_object(at, Kind::of(&api_version, &kind), document),
         };
+        // A list of any kind that is empty says nothing of kinds.
+        self.kinds.extend(of_items);
         match document.get_mut("items").map(Value::take) {
             Some(Value::Array(items)) => {
                 for (index, item) in items.into_iter().enumerate() {
@@ -209,6 +227,7 @@ impl Parsed {
         let namespace = text_at(&object, "/metadata/namespace").unwrap_or_default();
         let name = text_at(&object, "/metadata/name").unwrap_or_default();
         let key = (namespace, name);
+        self.kinds.insert(kind);
         if kind == Kind::Claim && !self.wants(&object) {
             return;
         }
@@ -218,6 +237,7 @@ impl Parsed {
             Kind::Volume => keep(&mut self.volumes, &key, object),
             Kind::Attachment => keep(&mut self.attachments, &key, object),
             Kind::CsiNode => keep(&mut self.csi_nodes, &key, object),
+            Kind::CsiDriver => keep(&mut self.drivers, &key, object),
             Kind::Node => keep(&mut self.nodes, &key, object),
             Kind::Class => keep(&mut self.classes, &key, object),
             Kind::Event => keep(&mut self.events, &key, object),

@@ -28,6 +28,8 @@ pub struct Objects {
     pub attachments: Listing<Arc<Attachment>>,
     /// CSINodes.
     pub csi_nodes: Listing<CsiNode>,
+    /// What each CSIDriver says.
+    pub drivers: Listing<CsiDriver>,
     /// The names of the Nodes.
     pub nodes: Listing<NodeName>,
     /// StorageClasses.
@@ -61,6 +63,7 @@ impl Objects {
             volumes: Listing::unknown(gap.clone()),
             attachments: Listing::unknown(gap.clone()),
             csi_nodes: Listing::unknown(gap.clone()),
+            drivers: Listing::unknown(gap.clone()),
             nodes: Listing::unknown(gap.clone()),
             classes: Listing::unknown(gap.clone()),
             events: Listing::unknown(gap.clone()),
@@ -92,6 +95,7 @@ impl Objects {
             &self.volumes.gaps,
             &self.attachments.gaps,
             &self.csi_nodes.gaps,
+            &self.drivers.gaps,
             &self.nodes.gaps,
             &self.classes.gaps,
             &self.events.gaps,
@@ -319,6 +323,15 @@ pub struct CsiNode {
     pub drivers: Vec<(DriverName, Registration)>,
     /// What the kubelet wrote of the storage behind them (Kubernetes 1.37, `status.storageHealth`).
     pub health: Vec<(DriverName, HealthEntry)>,
+}
+
+/// A CSIDriver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CsiDriver {
+    /// Its name.
+    pub name: DriverName,
+    /// `attachRequired`: its volumes are attached to a node before they are mounted there.
+    pub attaches: bool,
 }
 
 /// A StorageClass.

@@ -107,7 +107,7 @@ pub struct ClaimRow {
     pub nodes: Observed<Vec<NodeName>>,
     /// The pods that name it and are not over.
     pub pods: Observed<Vec<String>>,
-    /// Codes of what was found about it.
+    /// Codes of what was found about it; unknown where nothing was, and not everything could be judged.
     pub findings: Observed<Vec<String>>,
     /// When it was made.
     pub created: Option<Timestamp>,
@@ -151,8 +151,17 @@ pub struct Total {
 pub struct Beside {
     /// What is in volumes, and where they are, by namespace and name of the claim.
     pub on_nodes: Observed<BTreeMap<(String, String), OnNodes>>,
-    /// Codes of findings, by namespace and name of the claim.
-    pub findings: Observed<BTreeMap<(String, String), Vec<String>>>,
+    /// Findings about claims.
+    pub findings: Findings,
+}
+
+/// What is found about claims, by namespace and name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Findings {
+    /// The codes of what was found.
+    pub codes: BTreeMap<(String, String), Vec<String>>,
+    /// Claims that not all rules could judge, and why: that nothing was found says nothing of these.
+    pub unjudged: BTreeMap<(String, String), Gap>,
 }
 
 /// What nodes tell of a claim.

@@ -22,6 +22,10 @@ fn check(unbound: &Unbound<'_>, verdicts: &mut Verdicts) {
     let one = unbound.one;
     let claim = &one.claim.claim;
     let namespace = quote(&claim.namespace);
+    let pods = format!("pods of namespace {}", claim.namespace);
+    let users = one.users.known().map(Vec::as_slice).unwrap_or_default();
+    let first = users.iter().take(5);
+    let related = first.map(|user| Object::Pod(user.pod.clone())).collect();
     let (class, problem) = match &unbound.standing {
         Standing::NoPod(class) => (
             class,
@@ -29,27 +33,40 @@ fn check(unbound: &Unbound<'_>, verdicts: &mut Verdicts) {
                 "Claim {claim} waits for a pod that uses it, as StorageClass {} wants; no pod names it.",
                 class.name
             ))
-            .because("pods that name the claim", "none", format!("pods of namespace {}", claim.namespace))
+            .because("pods that name the claim", "none", pods)
             .since(unbound.created())
             .advise("Nothing is wrong: the volume is made when a pod that uses the claim is scheduled. Start it, or delete the claim if nobody needs it."),
         ),
-        Standing::NoNode(class, users) => {
-            let Some(first) = users.first() else {
-                return verdicts.ok(one.subject());
-            };
-            let pod = &first.pod;
+        Standing::NoNode(class, user) => {
+            let pod = &user.pod;
             let problem = Problem::new(format!(
                 "Claim {claim} waits for pod {pod} to get a node, as StorageClass {} wants; the scheduler has not found one.",
                 class.name
             ))
             .severity(Severity::Warning)
-            .because("pods that name the claim", users.len().to_string(), format!("pods of namespace {}", claim.namespace))
+            .because("pods that name the claim", users.len().to_string(), pods)
             .because("node of the pod", "none", format!("pod {pod}"))
             .next(
                 "See why the scheduler finds no node: its words name volumes, taints or resources.",
                 format!("kubectl get events -n {namespace} --field-selector involvedObject.name={} --sort-by=.lastTimestamp", quote(&pod.name)),
             )
-            .related(users.iter().take(5).map(|user| Object::Pod(user.pod.clone())).collect());
+            .related(related);
+            (class, problem)
+        }
+        Standing::Bypassed(class, pod, node) => {
+            let problem = Problem::new(format!(
+                "Claim {claim} waits for the scheduler to choose a node, as StorageClass {} wants; pod {pod} is on node {node} already and was never given to the scheduler.",
+                class.name
+            ))
+            .severity(Severity::Warning)
+            .because("pods that name the claim", users.len().to_string(), pods)
+            .because("node of the pod", node.to_string(), format!("pod {pod}"))
+            .because("annotation volume.kubernetes.io/selected-node", "none", format!("claim {claim}"))
+            .next(
+                format!("nodeName in the spec of pod {pod} bypasses the scheduler, and without its choice claim {claim} gets no volume: make the pod anew with nodeSelector kubernetes.io/hostname in place of nodeName."),
+                format!("kubectl get pod -n {namespace} {} -o jsonpath='{{.spec.nodeName}}'", quote(&pod.name)),
+            )
+            .related(related);
             (class, problem)
         }
         _ => return verdicts.ok(one.subject()),
@@ -100,6 +117,44 @@ mod tests {
             warning WaitingForFirstConsumer: claim shop/orders-db
               Claim shop/orders-db waits for pod shop/orders-0 to get a node, as StorageClass fast wants; the scheduler has not found one.
               - pods that name the claim: 1 [pods of namespace shop]
+              - node of the pod: none [pod shop/orders-0]
+              - volumeBindingMode: WaitForFirstConsumer [storageclass fast]
+              > See why the scheduler finds no node: its words name volumes, taints or resources.
+                kubectl get events -n shop --field-selector involvedObject.name=orders-0 --sort-by=.lastTimestamp
+        "#]]);
+    }
+
+    #[test]
+    fn a_pod_that_bypassed_the_scheduler_is_a_warning() {
+        let facts = waits(|one, _| {
+            let mut placed = user();
+            placed.node = Some("node-1".into());
+            one.users = Observed::Known(vec![placed]);
+        });
+        unbound(&RULE, &facts, expect![[r#"
+            warning WaitingForFirstConsumer: claim shop/orders-db
+              Claim shop/orders-db waits for the scheduler to choose a node, as StorageClass fast wants; pod shop/orders-0 is on node node-1 already and was never given to the scheduler.
+              - pods that name the claim: 1 [pods of namespace shop]
+              - node of the pod: node-1 [pod shop/orders-0]
+              - annotation volume.kubernetes.io/selected-node: none [claim shop/orders-db]
+              - volumeBindingMode: WaitForFirstConsumer [storageclass fast]
+              > nodeName in the spec of pod shop/orders-0 bypasses the scheduler, and without its choice claim shop/orders-db gets no volume: make the pod anew with nodeSelector kubernetes.io/hostname in place of nodeName.
+                kubectl get pod -n shop orders-0 -o jsonpath='{.spec.nodeName}'
+        "#]]);
+    }
+
+    #[test]
+    fn a_pod_that_still_waits_is_the_schedulers() {
+        let facts = waits(|one, _| {
+            let mut placed = user();
+            placed.pod.name = "orders-1".to_owned();
+            placed.node = Some("node-1".into());
+            one.users = Observed::Known(vec![placed, user()]);
+        });
+        unbound(&RULE, &facts, expect![[r#"
+            warning WaitingForFirstConsumer: claim shop/orders-db
+              Claim shop/orders-db waits for pod shop/orders-0 to get a node, as StorageClass fast wants; the scheduler has not found one.
+              - pods that name the claim: 2 [pods of namespace shop]
               - node of the pod: none [pod shop/orders-0]
               - volumeBindingMode: WaitForFirstConsumer [storageclass fast]
               > See why the scheduler finds no node: its words name volumes, taints or resources.

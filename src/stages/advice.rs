@@ -1,8 +1,8 @@
 //! The one thing to do about a volume that does not come into its pod, and the page about it.
 
 use crate::causes::{Symptom, classify};
+use crate::model::cause::{CauseId, Classification, Confidence};
 use crate::model::finding::{NextStep, Object, quote};
-use crate::model::names::DriverName;
 use crate::model::observed::{Observed, Why};
 use crate::model::stage::MountStage;
 use crate::stages::halt;
@@ -20,19 +20,24 @@ pub(super) fn mount(
         quote(&pod.name)
     );
     let next = match stage {
+        MountStage::Scheduled if place.is_nowhere() => return (Some(nowhere(place)), None),
         MountStage::Scheduled => {
             let said = place.told.said(&Object::Pod(pod.clone()));
-            let what = match halt::unscheduled(&said) {
-                Some(event) => {
-                    classify(&Symptom {
-                        text: &event.message,
-                        reason: Some("FailedScheduling"),
-                        kind: Some("event"),
-                        ..Symptom::default()
-                    })
-                    .next
-                }
-                None => "See what the scheduler says of the pod.",
+            let told = halt::unscheduled(&said).map(|event| {
+                classify(&Symptom {
+                    text: &event.message,
+                    reason: Some("FailedScheduling"),
+                    kind: Some("event"),
+                    ..Symptom::default()
+                })
+            });
+            let what = match told {
+                Some(told) if told.cause.is_some() => what_to_do(&told),
+                // Most of what it looks at is not storage.
+                Some(_) => format!(
+                    "See why the scheduler finds no node for pod {pod}: its words name what each node lacks, and none that is known is about volumes."
+                ),
+                None => format!("See what the scheduler says of pod {pod}."),
             };
             return (Some(next(what, describe)), None);
         }
@@ -107,30 +112,83 @@ fn attached(place: &Place<'_>, describe: String) -> (Option<NextStep>, Option<&'
             Some("AttachLimitReached"),
         );
     }
-    if let Some(error) = attachment.and_then(|one| one.error.as_deref()) {
-        let told = classify(&Symptom {
-            text: error,
-            stage: Some("attach"),
-            driver: place.driver_name().map(DriverName::as_str),
-            kind: Some("status"),
-            ..Symptom::default()
-        });
+    let error = attachment.and_then(|one| one.error.as_deref());
+    let told = error.map(|error| place.meant(error));
+    let told = told.as_ref().or(place.halt.as_ref().map(|halt| &halt.told));
+    if let Some(who) = place.elsewhere().filter(|_| told.is_none_or(may_be_rival)) {
+        let what = format!(
+            "{who}, and the volume can be attached to one node at a time (ReadWriteOnce): let both pods run on one node, or give each a claim of its own; if the other one is to go, wait until it has."
+        );
+        let command = format!(
+            "kubectl get pods -n {} -o wide",
+            quote(&place.pod.pod.namespace)
+        );
         return (
-            Some(next(told.next, see.unwrap_or(describe))),
+            Some(next(upper(&what), command)),
             Some("PodWaitingOnVolume"),
         );
     }
-    if let Some(halt) = &place.halt {
+    if let Some(told) = told {
+        let command = see.filter(|_| error.is_some()).unwrap_or(describe);
         return (
-            Some(next(halt.told.next, describe)),
+            Some(next(what_to_do(told), command)),
             Some("PodWaitingOnVolume"),
         );
+    }
+    if attachment.is_none() {
+        let what = "Nobody has asked for it to be attached, which Kubernetes' attach-detach controller does: see what it says, and whether kube-controller-manager runs.";
+        return (Some(next(what, describe)), Some("PodWaitingOnVolume"));
     }
     let what = "Nobody says why: the log of the driver's external-attacher does; where there is none, nobody attaches.";
     (
         Some(next(what, see.unwrap_or(describe))),
         Some("PodWaitingOnVolume"),
     )
+}
+
+/// Of a pod on a node that is not there.
+fn nowhere(place: &Place<'_>) -> NextStep {
+    let node = place.pod.node.as_ref();
+    let node = node.map(ToString::to_string).unwrap_or_default();
+    let what = format!(
+        "There is no node {node}: make pod {} anew without that nodeName, so that the scheduler chooses a node that is there.",
+        place.pod.pod
+    );
+    next(what, "kubectl get nodes")
+}
+
+/// Whether such words may be about another node that has the volume.
+fn may_be_rival(told: &Classification) -> bool {
+    use CauseId::{MultiAttachPreviousNode, StaleAttachmentDeadNode, VolumeInUseElsewhere};
+    told.cause.is_none_or(|cause| {
+        let of_rivals = [
+            MultiAttachPreviousNode,
+            StaleAttachmentDeadNode,
+            VolumeInUseElsewhere,
+        ];
+        of_rivals.contains(&cause.id)
+    })
+}
+
+/// What is to be done about somebody's words; where they can mean more than one thing, of which one.
+fn what_to_do(told: &Classification) -> String {
+    match told.cause {
+        Some(cause) if cause.confidence == Confidence::Likely => {
+            format!("Likely {}: {}", cause.id, told.next)
+        }
+        _ => told.next.to_owned(),
+    }
+}
+
+/// With a capital.
+fn upper(words: &str) -> String {
+    let mut letters = words.chars();
+    let first = letters.next();
+    first
+        .into_iter()
+        .flat_map(char::to_uppercase)
+        .chain(letters)
+        .collect()
 }
 
 fn registered(place: &Place<'_>) -> (Option<NextStep>, Option<&'static str>) {
@@ -158,7 +216,10 @@ fn registered(place: &Place<'_>) -> (Option<NextStep>, Option<&'static str>) {
 
 fn unmounted(place: &Place<'_>, describe: String) -> (Option<NextStep>, Option<&'static str>) {
     if let Some(halt) = &place.halt {
-        return (Some(next(halt.told.next, describe)), Some("MountFailed"));
+        return (
+            Some(next(what_to_do(&halt.told), describe)),
+            Some("MountFailed"),
+        );
     }
     let node = place.pod.node.as_ref();
     let node = node.map(ToString::to_string).unwrap_or_default();

@@ -45,6 +45,7 @@ fn step(stage: BindStage, mark: Mark, evidence: impl Into<String>) -> Step {
 
 fn steps(all: &Binding, one: &Waiting, standing: &Standing<'_>) -> Vec<Step> {
     let at = stands_at(standing, one);
+    let is_class_known = matches!(standing, Standing::Unknown(_)) && class(all, one).is_some();
     let created = one.claim.terms.as_ref().and_then(|terms| terms.created);
     let mut steps = vec![step(BindStage::Claimed, Mark::Done, "it is there").when(created)];
     for stage in [
@@ -56,6 +57,9 @@ fn steps(all: &Binding, one: &Waiting, standing: &Standing<'_>) -> Vec<Step> {
     ] {
         let told = words(all, one, standing, stage);
         steps.push(match &at {
+            Err(_) if stage == BindStage::ClassExists && is_class_known => {
+                step(stage, Mark::Done, told)
+            }
             Err(words) => step(stage, Mark::Unknown, words.clone()),
             Ok(at) if stage == *at => step(stage, mark(one, standing), told),
             Ok(at) if stage < *at => step(stage, Mark::Done, told),
@@ -83,7 +87,7 @@ fn stands_at(standing: &Standing<'_>, one: &Waiting) -> Result<BindStage, String
         Standing::Unknown(gap) => return Err(gap.what.to_string()),
         Standing::Leaving => return Err("it is being deleted".to_owned()),
         Standing::NoDefault | Standing::NoClass(_) => BindStage::ClassExists,
-        Standing::NoPod(_) | Standing::NoNode(..) => BindStage::Consumer,
+        Standing::NoPod(_) | Standing::NoNode(..) | Standing::Bypassed(..) => BindStage::Consumer,
         Standing::NoSuchVolume(_) | Standing::NoneFits(_) => BindStage::VolumeFound,
         Standing::Fits(_) | Standing::Lost => BindStage::Bound,
         Standing::Provisioning(class) => {
@@ -131,10 +135,12 @@ fn words(all: &Binding, one: &Waiting, standing: &Standing<'_>, stage: BindStage
         (BindStage::Consumer, Standing::NoPod(_)) => {
             "the class waits for a pod, and none names the claim".to_owned()
         }
-        (BindStage::Consumer, Standing::NoNode(_, users)) => match users.first() {
-            Some(user) => format!("pod {} has no node yet", user.pod),
-            None => "its pod has no node yet".to_owned(),
-        },
+        (BindStage::Consumer, Standing::NoNode(_, user)) => {
+            format!("pod {} has no node yet", user.pod)
+        }
+        (BindStage::Consumer, Standing::Bypassed(_, pod, node)) => format!(
+            "pod {pod} is on node {node} without the scheduler's choice, for which the class waits"
+        ),
         (BindStage::Consumer, _) => consumer(all, one),
         (BindStage::Provisioner, Standing::Provisioning(class)) => match one.provisioner_seen {
             Some(at) => format!("{} spoke last at {at:.0}", class.provisioner),

@@ -5,7 +5,7 @@ use crate::model::objects::{Pod, PodState, PodVolume, PodVolumeSource};
 use crate::model::observed::Observed;
 use crate::model::stage::{MountStage, Stage};
 use crate::model::way::{Mark, Step, Way};
-use crate::stages::place::{Place, step, unknown, words};
+use crate::stages::place::{Place, cause, step, unknown, words};
 use crate::stages::told::Told;
 use crate::stages::{advice, halt, on_node};
 
@@ -75,6 +75,10 @@ impl Place<'_> {
         let stage = MountStage::Scheduled;
         let terms = self.pod.terms.as_deref();
         let condition = terms.and_then(|terms| terms.scheduled.as_ref());
+        if let Some(node) = self.pod.node.as_ref().filter(|_| self.is_nowhere()) {
+            let words = format!("on node {node}, and there is no such node");
+            return step(stage, Mark::Stuck, words);
+        }
         if let Some(node) = &self.pod.node {
             let since = condition.and_then(|one| one.since);
             return step(stage, Mark::Done, format!("on node {node}")).when(since);
@@ -131,7 +135,12 @@ impl Place<'_> {
                     ),
                     (Some(error), false) => (
                         Mark::Stuck,
-                        format!("VolumeAttachment {}: {error}", one.name),
+                        format!(
+                            "VolumeAttachment {}{}: {error}{}",
+                            one.name,
+                            cause(&self.meant(error)),
+                            self.rival()
+                        ),
                         failed,
                     ),
                     (None, false) => (
@@ -140,9 +149,10 @@ impl Place<'_> {
                             None => Mark::Waiting,
                         },
                         format!(
-                            "VolumeAttachment {} is not attached, and says no error{}",
+                            "VolumeAttachment {} is not attached, and says no error{}{}",
                             one.name,
-                            self.room()
+                            self.room(),
+                            self.rival()
                         ),
                         created,
                     ),
@@ -152,15 +162,7 @@ impl Place<'_> {
                 if let Some(step) = self.fails(stage).or_else(|| self.is_past(stage)) {
                     return step;
                 }
-                let driver = self
-                    .driver_name()
-                    .map(ToString::to_string)
-                    .unwrap_or_default();
-                let words = format!(
-                    "there is no VolumeAttachment; whether its driver wants one: kubectl get csidriver {}",
-                    quote(driver)
-                );
-                (Mark::Unknown, words, None)
+                return self.unasked();
             }
             Observed::Unknown(gap) => match self.fails(stage).or_else(|| self.is_past(stage)) {
                 Some(step) => return step,
@@ -168,6 +170,53 @@ impl Place<'_> {
             },
         };
         step(stage, mark, words).when(at)
+    }
+
+    /// Of a volume that nobody has asked to be attached.
+    fn unasked(&self) -> Step {
+        let stage = MountStage::Attached;
+        let driver = self
+            .driver_name()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        match self.csi_driver() {
+            Observed::Known(Some(one)) if !one.attaches => {
+                let words =
+                    format!("CSIDriver {driver} needs no attachment (attachRequired: false)");
+                step(stage, Mark::Done, words)
+            }
+            Observed::Known(Some(_)) => {
+                let words = format!(
+                    "there is no VolumeAttachment, and CSIDriver {driver} needs one (attachRequired){}",
+                    self.rival()
+                );
+                step(stage, Mark::Stuck, words)
+            }
+            // Without a CSIDriver Kubernetes attaches (`skipAttach`, `pkg/volume/csi/csi_plugin.go`).
+            Observed::Known(None) => {
+                let words = format!(
+                    "there is no VolumeAttachment, and no CSIDriver {driver} that says that none is needed{}",
+                    self.rival()
+                );
+                step(stage, Mark::Stuck, words)
+            }
+            Observed::Unknown(gap) => {
+                let words = format!(
+                    "there is no VolumeAttachment; whether its driver wants one: kubectl get csidriver {} ({}){}",
+                    quote(&driver),
+                    gap.what,
+                    self.rival()
+                );
+                step(stage, Mark::Unknown, words)
+            }
+        }
+    }
+
+    fn rival(&self) -> String {
+        match self.elsewhere() {
+            Some(who) => format!("; {who}, and ReadWriteOnce is one node at a time"),
+            None => String::new(),
+        }
     }
 
     fn registered(&self) -> Step {

@@ -2,11 +2,14 @@
 
 use jiff::Timestamp;
 
+use crate::causes::{Symptom, classify};
+use crate::model::cause::Classification;
 use crate::model::driver::{Driver, Registration};
 use crate::model::finding::{NextStep, Object};
 use crate::model::names::{DriverName, NodeName};
 use crate::model::objects::{
-    Attachment, Claim, CsiNode, PersistentVolume, Pod, PodState, PodVolume, PodVolumeSource,
+    Attachment, Claim, CsiDriver, CsiNode, PersistentVolume, Pod, PodState, PodVolume,
+    PodVolumeSource,
 };
 use crate::model::observed::{Gap, Observed, Why};
 use crate::model::stage::{MountStage, Stage};
@@ -115,10 +118,7 @@ impl<'a> Place<'a> {
     pub(super) fn fails(&self, stage: MountStage) -> Option<Step> {
         let halt = self.halt.as_ref().filter(|halt| halt.stage == stage)?;
         let event = halt.event;
-        let cause = match halt.told.cause {
-            Some(cause) => format!(", {} ({})", cause.id, cause.confidence),
-            None => String::new(),
-        };
+        let cause = cause(&halt.told);
         let words = format!("{} by {}{cause}: {}", event.reason, event.by, event.message);
         Some(step(stage, Mark::Stuck, words).when(event.at))
     }
@@ -129,6 +129,17 @@ impl<'a> Place<'a> {
             PodState::Starting => Mark::Waiting,
             _ => Mark::Stuck,
         }
+    }
+
+    /// What an attachment's error means.
+    pub(super) fn meant(&self, error: &str) -> Classification {
+        classify(&Symptom {
+            text: error,
+            stage: Some("attach"),
+            driver: self.driver_name().map(DriverName::as_str),
+            kind: Some("status"),
+            ..Symptom::default()
+        })
     }
 
     /// Its attachment to the node of the pod.
@@ -144,6 +155,61 @@ impl<'a> Place<'a> {
         let is_it =
             |one: &Attachment| one.node == *node && one.volume.as_ref() == Some(&persistent.name);
         found(&self.told.objects.attachments, is_it)
+    }
+
+    /// Whether it is known that there is no such node as the pod is on.
+    pub(super) fn is_nowhere(&self) -> bool {
+        let is_absent = |node: &NodeName| {
+            matches!(
+                found(&self.told.objects.nodes, |one| one == node),
+                Observed::Known(None)
+            )
+        };
+        self.pod.state == PodState::Starting && self.pod.node.as_ref().is_some_and(is_absent)
+    }
+
+    /// What its driver's CSIDriver says; none where there is no such object.
+    pub(super) fn csi_driver(&self) -> Observed<Option<&'a CsiDriver>> {
+        let name = self.driver_name();
+        let is_it = |one: &CsiDriver| Some(&one.name) == name;
+        found(&self.told.objects.drivers, is_it)
+    }
+
+    /// Who has the volume on another node, where it can be attached to one node alone: Kubernetes lets no
+    /// other have it then (`isMultiAttachForbidden`, `pkg/volume/util/util.go`).
+    pub(super) fn elsewhere(&self) -> Option<String> {
+        let node = self.pod.node.as_ref()?;
+        let persistent = self.persistent.known().copied().flatten()?;
+        let is_one_nodes = |mode: &String| mode.starts_with("ReadWriteOnce");
+        if persistent.access_modes.is_empty() || !persistent.access_modes.iter().all(is_one_nodes) {
+            return None;
+        }
+        let is_rival = |pod: &&Pod| {
+            let is_same = |one: &PodVolume| one.source == self.volume.source;
+            pod.pod != self.pod.pod
+                && pod.pod.namespace == self.pod.pod.namespace
+                && pod.state != PodState::Done
+                && pod.volumes.iter().any(is_same)
+        };
+        let pods = self.told.objects.pods.items.iter().filter(is_rival);
+        let mut rivals = pods.filter_map(|pod| Some((pod, pod.node.as_ref()?)));
+        if let Some((pod, other)) = rivals.find(|(_, other)| *other != node) {
+            let leaving = if pod.state == PodState::Ending {
+                ", which is being deleted,"
+            } else {
+                ""
+            };
+            return Some(format!(
+                "pod {} on node {other}{leaving} has it too",
+                pod.pod
+            ));
+        }
+        let attachments = self.told.objects.attachments.items.iter();
+        let mut others = attachments.map(AsRef::as_ref).filter(|one: &&Attachment| {
+            one.attached && one.node != *node && one.volume.as_ref() == Some(&persistent.name)
+        });
+        let other = others.next()?;
+        Some(format!("it is still attached to node {}", other.node))
     }
 
     /// How many volumes a node may have of the driver and has, where that is the limit.
@@ -199,6 +265,14 @@ impl<'a> Place<'a> {
                 "it is no CSI volume: what the kubelet mounts by itself is not covered",
             ),
         }
+    }
+}
+
+/// The cause that words have, to stand behind who said them.
+pub(super) fn cause(told: &Classification) -> String {
+    match told.cause {
+        Some(cause) => format!(", {} ({})", cause.id, cause.confidence),
+        None => String::new(),
     }
 }
 

@@ -315,6 +315,7 @@ async fn a_caller_asks_once_around_one_claim() {
         attachments: 
         events: 
         nodes: 
+          list nodes: the API server does not have this kind (Unsupported)
     "#]]
     .assert_eq(&shown(&around(&server, "one").await));
     expect![[r#"
@@ -323,7 +324,9 @@ async fn a_caller_asks_once_around_one_claim() {
         /api/v1/namespaces/shop/events?fieldSelector=involvedObject.uid%3Done-0
         /api/v1/namespaces/shop/persistentvolumeclaims?fieldSelector=metadata.name%3Done
         /api/v1/namespaces/shop/pods?
+        /api/v1/nodes?
         /api/v1/persistentvolumes/pv-one?
+        /apis/storage.k8s.io/v1/csidrivers/a.example?
         /apis/storage.k8s.io/v1/csinodes/node-1?
         /apis/storage.k8s.io/v1/storageclasses/fast?
         /apis/storage.k8s.io/v1/volumeattachments/csi-d22b5fe577cd2d1d482d9220829ab514b725dbdafabf9b24160258cf0ede8a37?
@@ -342,6 +345,7 @@ async fn a_caller_asks_once_around_one_claim() {
         nodes: 
           get persistentvolumes: the right is missing; a role must grant the verb get on persistentvolumes (Denied)
           list events: the right is missing; a role must grant the verb list on events (Denied)
+          list nodes: the API server does not have this kind (Unsupported)
     "#]].assert_eq(&shown(&around(&server, "one").await));
     server.change(|world| world.refused = vec!["/persistentvolumeclaims"]);
     expect![[r#"

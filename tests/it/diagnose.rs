@@ -143,11 +143,13 @@ async fn a_pod_is_followed_and_the_log_of_its_nodes_plugin_read() {
         /api/v1/namespaces/shop/events?fieldSelector=involvedObject.kind%3DPersistentVolumeClaim
         /api/v1/namespaces/shop/events?fieldSelector=involvedObject.uid%3Dp-1
         /api/v1/namespaces/shop/persistentvolumeclaims/orders?
+        /api/v1/namespaces/shop/pods?
         /api/v1/namespaces/shop/pods?fieldSelector=metadata.name%3Dorders-0
         /api/v1/namespaces/storage/pods/node-a/log?
         /api/v1/persistentvolumes/pv-1?
         /api/v1/pods?
         /apis/coordination.k8s.io/v1/leases?
+        /apis/storage.k8s.io/v1/csidrivers/disk.example.com?
         /apis/storage.k8s.io/v1/csinodes/node-1?
         /apis/storage.k8s.io/v1/storageclasses/fast?
         /apis/storage.k8s.io/v1/volumeattachments/csi-0f5aebca813e8fccb04c21c292ad866790c2e6cd2e21450c16dac1c21913de51?

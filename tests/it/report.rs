@@ -8,7 +8,7 @@ use csi_doctor::kubernetes::list;
 use csi_doctor::kubernetes::manifests::Directory;
 use csi_doctor::model::mount::Usage;
 use csi_doctor::model::observed::{Gap, Listing, Observed, Why};
-use csi_doctor::model::report::{Beside, OnNodes, Report};
+use csi_doctor::model::report::{Beside, Findings, OnNodes, Report};
 use csi_doctor::model::sample;
 use csi_doctor::render;
 use expect_test::{expect, expect_file};
@@ -39,7 +39,10 @@ fn beside() -> Beside {
     let found = vec!["FilesystemNearlyFull".to_owned()];
     Beside {
         on_nodes: Observed::Known(BTreeMap::from([(name("orders-db"), told)])),
-        findings: Observed::Known(BTreeMap::from([(name("orders-db"), found)])),
+        findings: Findings {
+            codes: BTreeMap::from([(name("orders-db"), found)]),
+            unjudged: BTreeMap::new(),
+        },
     }
 }
 
@@ -83,10 +86,16 @@ fn one_namespace_has_its_own_claims_and_volumes() {
 fn what_is_not_known_is_no_zero() {
     let mut objects = Directory::new(folder().join("manifests")).read();
     let gap = Gap::new(Why::Denied, "list persistentvolumes");
-    objects.volumes = Listing::unknown(gap);
+    objects.volumes = Listing::unknown(gap.clone());
     let beside = Beside {
         on_nodes: Observed::Unknown(Gap::new(Why::NotAsked, "no collector was asked")),
-        findings: Observed::Unknown(Gap::new(Why::NotAsked, "no rule was asked")),
+        findings: Findings {
+            codes: BTreeMap::new(),
+            unjudged: BTreeMap::from([
+                (name("waits"), Gap::new(Why::Denied, "list pods")),
+                (name("orders-db"), gap),
+            ]),
+        },
     };
     let report = join::report(sample::noon(), objects, &beside, None);
     let text = render::report::table(&report, false);
@@ -102,10 +111,10 @@ fn what_is_not_known_is_no_zero() {
 
         PersistentVolumeClaims
         NAMESPACE   NAME        STATUS    VOLUME     REQUEST   CAPACITY   USED   USE%   STORAGECLASS   FINDINGS
-        docs        lost        Lost      pvc-gone   50Gi      <none>     -      -      archive        -
+        docs        lost        Lost      pvc-gone   50Gi      <none>     -      -      archive        <none>
         shop        waits       Pending   <none>     1Gi       <none>     -      -      fast           -
         shop        orders-db   Bound     pvc-1      10Gi      10Gi       -      -      fast           -
-        shop        unused      Bound     pvc-2      20Gi      20Gi       -      -      fast           -
+        shop        unused      Bound     pvc-2      20Gi      20Gi       -      -      fast           <none>
 
         By class
         STORAGECLASS   CLAIMS   VOLUMES   REQUESTED   PROVISIONED   USED   RECLAIMABLE
@@ -119,7 +128,7 @@ fn what_is_not_known_is_no_zero() {
 
         -: not seen: list persistentvolumes
         -: no collector was asked
-        -: no rule was asked
+        -: findings of 2 claims: not all rules could judge them: list pods
     "#]]
     .assert_eq(&text);
 }

@@ -68,8 +68,9 @@ pub(super) async fn diagnose(
         Some(Output::Wide) => render::way::diagnosis(&diagnosis, true),
         Some(Output::Name) | None => render::way::diagnosis(&diagnosis, false),
     };
-    let text = if text.is_empty() {
-        "It has no volume that is storage: neither claims nor inline CSI volumes.\n".to_owned()
+    let is_for_people = !matches!(args.output.output, Some(Output::Json | Output::Yaml));
+    let text = if diagnosis.ways.is_empty() && is_for_people {
+        format!("It has no volume that is storage: neither claims nor inline CSI volumes.\n{text}")
     } else {
         text
     };

@@ -49,8 +49,11 @@ impl Source {
     ) -> anyhow::Result<Self> {
         if let Some(directory) = &args.objects.from {
             let nodes = beside(args, collector, wanted).await?;
+            let mut files = Directory::new(directory.clone());
+            let mut objects = files.read();
+            files.note_unsaved(&mut objects);
             return Ok(Self {
-                objects: Directory::new(directory.clone()).read(),
+                objects,
                 place: directory.display().to_string(),
                 is_everywhere: false,
                 nodes,

@@ -65,8 +65,13 @@ impl<'a> Ways<'a> {
             Some(Stage::Mount(_)) => 1,
             Some(Stage::Expand(_)) | None => 2,
         };
-        let with = self.followed.iter().filter(|one| one.way.next.is_some());
-        with.min_by_key(rank)?.way.next.clone()
+        let with = || self.followed.iter().filter(|one| one.way.next.is_some());
+        let first = &with().min_by_key(rank)?.way;
+        let mut next = first.next.clone()?;
+        if with().any(|one| one.way.object != first.object) {
+            next.what = format!("First {}: {}", first.object, next.what);
+        }
+        Some(next)
     }
 
     /// A claim: how it is bound, where it is mounted, how it grows.

@@ -23,7 +23,7 @@ use kube::core::PartialObjectMeta;
 use crate::model::driver::Registration;
 use crate::model::names::{ClaimRef, NodeName};
 use crate::model::objects::{
-    Attachment, Claim, Class, Condition, CsiNode, CsiSource, PersistentVolume,
+    Attachment, Claim, Class, Condition, CsiDriver, CsiNode, CsiSource, PersistentVolume,
 };
 use crate::model::sizes::Bytes;
 
@@ -183,6 +183,14 @@ pub fn csi_node(node: storage::CSINode) -> Result<CsiNode, Error> {
             })
             .collect(),
         health: Vec::new(),
+    })
+}
+
+/// A CSIDriver; volumes are attached where it does not say otherwise.
+pub fn csi_driver(driver: &storage::CSIDriver) -> Result<CsiDriver, Error> {
+    Ok(CsiDriver {
+        name: name(&driver.metadata)?.into(),
+        attaches: driver.spec.attach_required.unwrap_or(true),
     })
 }
 

@@ -20,7 +20,7 @@ use crate::model::observed::Gap;
 use crate::model::view::{NodeStatus, NodeVolume, Story};
 
 pub use cause::{cause, unread};
-pub use page::{Page, page, pages};
+pub use page::{Page, cause_page, page, pages};
 pub use report::report;
 pub use status::status;
 pub use way::diagnosis;

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::model::cause::CauseId;
 use crate::render::json::{API_VERSION, print};
 
 /// One page.
@@ -48,6 +49,25 @@ pub fn page(page: &Page<'_>) -> String {
         kind: "Page",
         page,
     })
+}
+
+/// The section of a cause as a `CausePage`.
+pub fn cause_page(cause: CauseId, text: &str) -> String {
+    print(&CausePage {
+        api_version: API_VERSION,
+        kind: "CausePage",
+        cause: cause.as_str(),
+        text,
+    })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CausePage<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    cause: &'static str,
+    text: &'a str,
 }
 
 /// All pages as a `PageList`.
