@@ -20,7 +20,9 @@ use crate::model::finding::Severity;
     after_help = "Exit codes: 0 nothing found, 1 findings at or above --fail-on, 2 could not ask."
 )]
 pub(super) struct Cli {
-    /// The collector's address; 127.0.0.1:9470 when left out.
+    /// The collector's address: 127.0.0.1:9470 after `kubectl -n csi-doctor port-forward
+    /// deployment/csi-doctor-collector 9470`. That is taken when it is left out, but by `report` and
+    /// `diagnose`, which ask a collector beside the API server, or beside files, where it is named.
     #[arg(
         long,
         global = true,
@@ -38,6 +40,10 @@ pub(super) struct Cli {
     pub(super) command: Command,
 }
 
+/// What stands before each step.
+const LEGEND: &str = "\
+Before each step: ✓ it is done; ▸ it stands here, and nothing is wrong so far: somebody is at work, or it waits on purpose; ✗ it stands here, because something is wrong or has taken too long; · still ahead, or nobody asked for it; ? could not be seen.";
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -50,10 +56,12 @@ pub(super) enum Command {
     Describe(DescribeArgs),
     /// Follow a claim, a pod or a volume step by step: how it is bound, mounted and expanded, and the one
     /// thing to do. By the API server with your own rights or by files (--from); with a collector
-    /// (--collector) also what nodes see.
+    /// (--collector ADDRESS) also what nodes see.
+    #[command(after_help = LEGEND)]
     Diagnose(DiagnoseArgs),
     /// List every class, volume and claim, how full they are, and what they sum up to: by the API server
-    /// with your own rights or by files (--from); with a collector (--collector) also what nodes know.
+    /// with your own rights or by files (--from); with a collector (--collector ADDRESS) also what
+    /// nodes know.
     Report(ReportArgs),
     /// Explain a finding's code or a pasted error message; needs no collector.
     Explain(ExplainArgs),

@@ -219,6 +219,7 @@ fn row(
     ClaimRow {
         claim: claim.claim.clone(),
         phase: terms.phase,
+        deleting: terms.deleting,
         request: claim.request,
         capacity: claim.capacity,
         access_modes: claim.access_modes.clone(),
@@ -250,6 +251,7 @@ fn volume(one: &PersistentVolume) -> VolumeRow {
         access_modes: one.access_modes.clone(),
         reclaim: terms.reclaim,
         status: terms.phase,
+        deleting: terms.deleting,
         claim: one.claim.clone(),
         class: terms.class,
         driver: one.csi.as_ref().map(|csi| csi.driver.to_string()),

@@ -11,7 +11,7 @@ use kube::Client;
 
 use crate::model::names::{DriverName, NodeName};
 use crate::model::objects::{
-    Attachment, Claim, Class, CsiDriver, CsiNode, CsiSource, Objects, PersistentVolume, Pod,
+    Attachment, Claim, Class, CsiDriver, CsiNode, CsiSource, Event, Objects, PersistentVolume, Pod,
     PodState, PodVolumeSource,
 };
 use crate::model::observed::{Gap, Listing, Why};
@@ -89,6 +89,9 @@ async fn of_claim(client: &Client, claim: &Claim) -> Objects {
         classes_of(client, claim),
     );
     let mut events = said(about_claims);
+    for heard in join_all(resizers(claim, &volumes).map(|fields| heard(client, fields))).await {
+        add(&mut events, heard);
+    }
     let users: Vec<&Pod> = pods.items.iter().filter(|pod| uses(pod, claim)).collect();
     for about in join_all(users.iter().map(|pod| about(client, pod))).await {
         add(&mut events, said(about));
@@ -202,6 +205,24 @@ async fn pods(client: &Client, namespace: &str, fields: Option<&str>) -> Listing
 async fn about(client: &Client, pod: &Pod) -> Listing<Said> {
     let about = format!("involvedObject.uid={}", pod.pod.uid);
     list(client, &pod.pod.namespace, Some(&about)).await
+}
+
+/// What tells whether the resizer lives that a claim waits for, wherever it speaks.
+fn resizers<'a>(
+    claim: &'a Claim,
+    volumes: &'a Listing<Arc<PersistentVolume>>,
+) -> impl Iterator<Item = String> {
+    let waits = claim.bound && claim.request > claim.capacity;
+    let csi = volumes.items.iter().filter_map(|one| one.csi.as_ref());
+    csi.filter(move |_| waits)
+        .map(|csi| format!("{ABOUT_CLAIMS},source=external-resizer {}", csi.driver))
+}
+
+/// Beyond its namespace a caller may be allowed nothing, and then it is no gap: what was said of the
+/// claim itself is there.
+async fn heard(client: &Client, fields: String) -> Listing<Event> {
+    let heard = list::<Said>(client, "", Some(&fields)).await;
+    Listing::complete(said(heard).items)
 }
 
 /// The volume that is named; all of them for a claim that may get any.

@@ -76,6 +76,12 @@ impl Stage {
         std::mem::discriminant(&self) == std::mem::discriminant(&other)
     }
 
+    /// The step in words, without its way.
+    pub fn step(self) -> &'static str {
+        let words = self.as_str();
+        words.split_once(": ").map_or(words, |(_, step)| step)
+    }
+
     /// Way and step in words.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -75,6 +75,27 @@ pub struct Way {
     pub next: Option<NextStep>,
 }
 
+impl Way {
+    /// The step where it stands.
+    pub fn here(&self) -> Option<&Step> {
+        self.steps.iter().find(|step| step.mark.is_here())
+    }
+
+    /// The same for who knows that it has waited for too long.
+    #[must_use]
+    pub fn overdue(mut self) -> Self {
+        let waits = self.steps.iter_mut();
+        for step in waits.filter(|step| step.mark == Mark::Waiting) {
+            let says_so = self.state == step.stands();
+            step.mark = Mark::Stuck;
+            if says_so {
+                self.state = step.stands();
+            }
+        }
+        self
+    }
+}
+
 /// One step of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
@@ -88,24 +109,44 @@ pub struct Step {
     pub at: Option<Timestamp>,
 }
 
+impl Step {
+    /// That the way stands here, as a sentence.
+    pub fn stands(&self) -> String {
+        let name = self.stage.step();
+        match self.mark {
+            Mark::Waiting => format!("It waits at: {name}. Nothing is wrong so far."),
+            _ => format!("It stands at: {name}."),
+        }
+    }
+}
+
 /// How far a step is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mark {
     /// It is done.
     Done,
-    /// It is where the way is stuck, or stands at present.
+    /// It is where the way stands at present, with nothing wrong so far: somebody is at work, or it waits on
+    /// purpose.
+    Waiting,
+    /// It is where the way stands because something is wrong.
     Stuck,
     /// It cannot be told.
     Unknown,
-    /// It comes after the one that is stuck.
+    /// It comes after the one where the way stands, or nobody asked for it.
     Ahead,
 }
 
 impl Mark {
+    /// Whether the way stands here, for whatever reason.
+    pub fn is_here(self) -> bool {
+        matches!(self, Self::Waiting | Self::Stuck)
+    }
+
     /// The sign for it.
     pub fn sign(self) -> char {
         match self {
             Self::Done => '✓',
+            Self::Waiting => '▸',
             Self::Stuck => '✗',
             Self::Unknown => '?',
             Self::Ahead => '·',

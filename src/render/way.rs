@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::model::finding::NextStep;
 use crate::model::stage::Stage;
-use crate::model::way::{Diagnosis, Logs, Way};
+use crate::model::way::{Diagnosis, Logs, Mark, Way};
 
 /// Longer words of others are cut, unless all of them are wanted, in characters.
 const WORDS: usize = 200;
@@ -24,7 +24,9 @@ pub fn diagnosis(all: &Diagnosis, wide: bool) -> String {
         logs(&mut text, found, wide);
     }
     if let Some(next) = &all.next {
-        to_do(&mut text, next);
+        let mut ways = all.ways.iter().map(|one| &one.way);
+        let waits = ways.any(|way| way.next.as_ref() == Some(next) && is_under_way(way));
+        to_do(&mut text, next, waits);
     }
     let mut codes: Vec<&String> = Vec::new();
     for code in all.ways.iter().flat_map(|one| &one.codes) {
@@ -46,13 +48,20 @@ pub fn way(way: &Way) -> String {
     let mut text = String::new();
     put(&mut text, way, true);
     if let Some(next) = &way.next {
-        to_do(&mut text, next);
+        to_do(&mut text, next, is_under_way(way));
     }
     text
 }
 
-fn to_do(text: &mut String, next: &NextStep) {
-    let _ = writeln!(text, "What to do: {}", next.what);
+/// Whether somebody is at work, and is to be given time. A claim that waits to be bound is told what for.
+fn is_under_way(way: &Way) -> bool {
+    way.here()
+        .is_some_and(|step| step.mark == Mark::Waiting && !matches!(step.stage, Stage::Bind(_)))
+}
+
+fn to_do(text: &mut String, next: &NextStep, waits: bool) {
+    let when = if waits { ", if it lasts" } else { "" };
+    let _ = writeln!(text, "What to do{when}: {}", next.what);
     if let Some(command) = &next.command {
         let _ = writeln!(text, "    {command}");
     }
@@ -61,8 +70,7 @@ fn to_do(text: &mut String, next: &NextStep) {
 fn put(text: &mut String, way: &Way, wide: bool) {
     let _ = writeln!(text, "{}, seen by {}", title(way), way.seen_by);
     for step in &way.steps {
-        let name = step.stage.as_str();
-        let name = name.split_once(": ").map_or(name, |(_, step)| step);
+        let name = step.stage.step();
         let evidence = cut(&step.evidence, wide);
         let line = format!(
             "  {} {name:<20} {evidence}{}",

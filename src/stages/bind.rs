@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::binding::{self, NO_PROVISIONER, Standing};
+use crate::binding::{self, NO_PROVISIONER, Standing, Unfit};
 use crate::model::binding::{Binding, Waiting};
 use crate::model::finding::{NextStep, Object};
 use crate::model::objects::Class;
@@ -10,16 +10,16 @@ use crate::model::observed::Observed;
 use crate::model::stage::{BindStage, Stage};
 use crate::model::way::{Mark, Step, Way};
 
+/// So many volumes that do not fit are told; the finding has more of them.
+const TOLD: usize = 3;
+
 /// The steps of a claim that is not bound. What is to be done is told by the rule that names it.
 pub fn bind(all: &Binding, one: &Waiting, next: Option<NextStep>) -> Way {
     let standing = binding::standing(all, one);
     let steps = steps(all, one, &standing);
-    let stuck = steps.iter().find(|step| step.mark == Mark::Stuck);
-    let state = match (stuck, &standing) {
-        (Some(step), _) => {
-            let name = step.stage.as_str().trim_start_matches("bind: ");
-            format!("It stands at: {name}.")
-        }
+    let here = steps.iter().find(|step| step.mark.is_here());
+    let state = match (here, &standing) {
+        (Some(step), _) => step.stands(),
         (None, Standing::Leaving) => "It is being deleted.".to_owned(),
         (None, Standing::Unknown(_)) => "Where it stands is not known.".to_owned(),
         (None, _) => "It is under way.".to_owned(),
@@ -61,12 +61,24 @@ fn steps(all: &Binding, one: &Waiting, standing: &Standing<'_>) -> Vec<Step> {
                 step(stage, Mark::Done, told)
             }
             Err(words) => step(stage, Mark::Unknown, words.clone()),
-            Ok(at) if stage == *at => step(stage, Mark::Stuck, told),
+            Ok(at) if stage == *at => step(stage, mark(one, standing), told),
             Ok(at) if stage < *at => step(stage, Mark::Done, told),
             Ok(_) => step(stage, Mark::Ahead, ""),
         });
     }
     steps
+}
+
+/// Whether it stands there because something is wrong, or waits for somebody who may be about to act.
+fn mark(one: &Waiting, standing: &Standing<'_>) -> Mark {
+    match standing {
+        Standing::Provisioning(_) if binding::refusal(one).is_some() => Mark::Stuck,
+        Standing::NoPod(_)
+        | Standing::NoNode(..)
+        | Standing::Fits(_)
+        | Standing::Provisioning(_) => Mark::Waiting,
+        _ => Mark::Stuck,
+    }
 }
 
 /// The step where it stands, or why that is not known.
@@ -144,10 +156,7 @@ fn words(all: &Binding, one: &Waiting, standing: &Standing<'_>, stage: BindStage
         (BindStage::VolumeFound, Standing::NoSuchVolume(name)) => {
             format!("there is no persistentvolume {name}")
         }
-        (BindStage::VolumeFound, Standing::NoneFits(misfits)) => match misfits.first() {
-            Some((volume, misfit)) => format!("{} does not fit: {misfit}", volume.name),
-            None => "no volume is Available".to_owned(),
-        },
+        (BindStage::VolumeFound, Standing::NoneFits(unfit)) => none_fits(unfit),
         (BindStage::VolumeFound, Standing::Fits(volume)) => {
             format!("persistentvolume {} fits", volume.name)
         }
@@ -160,6 +169,19 @@ fn words(all: &Binding, one: &Waiting, standing: &Standing<'_>, stage: BindStage
         (BindStage::Bound, _) => "the controller is about to bind it".to_owned(),
         _ => String::new(),
     }
+}
+
+/// The nearest of those that do not fit, and how many there are beside.
+fn none_fits(unfit: &[Unfit<'_>]) -> String {
+    let Some((nearest, others)) = unfit.split_first() else {
+        return "no volume is Available".to_owned();
+    };
+    let mut words = vec![format!("{} does not fit: {nearest}", nearest.volume.name)];
+    let others = others.iter().take(TOLD - 1);
+    words.extend(others.map(|one| format!("nor does {}: {one}", one.volume.name)));
+    let more = unfit.len().saturating_sub(TOLD);
+    words.extend((more > 0).then(|| format!("nor do {more} more")));
+    words.join(", ")
 }
 
 fn consumer(all: &Binding, one: &Waiting) -> String {

@@ -1,8 +1,8 @@
 //! *expand*: from a class that allows it to a filesystem that has grown.
 
 use crate::expansion::{Case, Ground, Standing, Trouble};
-use crate::model::finding::{NextStep, Object, quote};
-use crate::model::objects::VolumeMode;
+use crate::model::finding::{Object, quote};
+use crate::model::objects::{Class, Event, VolumeMode};
 use crate::model::observed::{Gap, Observed};
 use crate::model::stage::{ExpandStage, Stage};
 use crate::model::way::{Mark, Step, Way};
@@ -21,33 +21,31 @@ pub fn expand(case: &Case<'_>) -> Way {
         filesystem_grown(case, &standing, &ground),
     ];
     // One step is where it stands; what comes after is not stuck, it waits for its turn.
-    if let Some(stuck) = steps.iter().position(|step| step.mark == Mark::Stuck) {
-        for step in &mut steps[stuck + 1..] {
-            if step.mark == Mark::Stuck {
+    if let Some(here) = steps.iter().position(|step| step.mark.is_here()) {
+        for step in &mut steps[here + 1..] {
+            if step.mark.is_here() {
                 step.mark = Mark::Ahead;
             }
         }
     }
-    let stuck = steps.iter().find(|step| step.mark == Mark::Stuck);
-    let state = match stuck {
-        Some(step) if step.stage == Stage::Expand(ExpandStage::ClassAllows) => {
-            "Nobody asked for more than it has, and who does is refused.".to_owned()
-        }
-        Some(step) => format!("It stands at: {}.", name(step.stage)),
-        None if asked(case, &standing) => "It is done, as far as can be seen.".to_owned(),
-        None => "Nobody asked for more than it has.".to_owned(),
+    let here = steps.iter().find(|step| step.mark.is_here());
+    let is_asked = asked(case, &standing);
+    let state = match (here, &case.volume.class) {
+        (Some(step), _) => step.stands(),
+        (None, _) if is_asked => "It is done, as far as can be seen.".to_owned(),
+        (None, Observed::Known(Some(class))) if !class.expandable => refused(class),
+        (None, _) => "There is nothing to expand: nobody asked for more than it has.".to_owned(),
     };
-    let next = match stuck {
-        Some(step) if step.stage == Stage::Expand(ExpandStage::ClassAllows) => allow(case),
-        Some(_) => case.advice(),
-        None => None,
-    };
+    let next = here.and_then(|_| case.advice());
     Way {
         object: Object::Claim(case.claim.claim.clone()),
         mounted_in: None,
         seen_by: match case.node {
             Some(node) => format!("node {node}"),
-            None => "no node; what only a node can see is not known".to_owned(),
+            None if is_asked => {
+                "its objects alone; what only a node can see is not known".to_owned()
+            }
+            None => "its objects".to_owned(),
         },
         state,
         steps,
@@ -55,22 +53,13 @@ pub fn expand(case: &Case<'_>) -> Way {
     }
 }
 
-/// Where the class does not allow it.
-fn allow(case: &Case<'_>) -> Option<NextStep> {
-    let class = case.claim.class.as_ref()?;
+/// Where the class does not allow it, and nobody asks.
+fn refused(class: &Class) -> String {
     let patch = r#"'{"allowVolumeExpansion":true}'"#;
-    Some(NextStep {
-        what: "If the driver can expand, let the class allow it, then raise the request."
-            .to_owned(),
-        command: Some(format!(
-            "kubectl patch storageclass {} -p {patch}",
-            quote(class)
-        )),
-    })
-}
-
-fn name(stage: Stage) -> &'static str {
-    stage.as_str().trim_start_matches("expand: ")
+    format!(
+        "There is nothing to expand: nobody asked for more than it has, and who does is refused. If the driver can expand, let the class allow it first: kubectl patch storageclass {} -p {patch}",
+        quote(&class.name)
+    )
 }
 
 fn step(stage: ExpandStage, mark: Mark, evidence: impl Into<String>) -> Step {
@@ -105,7 +94,7 @@ fn class_allows(case: &Case<'_>) -> Step {
             ),
         ),
         (Observed::Known(Some(class)), _) => (
-            Mark::Stuck,
+            Mark::Ahead,
             format!(
                 "allowVolumeExpansion of storageclass {} is not true: a larger request is refused",
                 class.name
@@ -152,15 +141,17 @@ fn requested(case: &Case<'_>, standing: &Standing) -> Step {
 fn resizer_saw(case: &Case<'_>, standing: &Standing) -> Step {
     let stage = ExpandStage::ResizerSaw;
     match standing {
-        Standing::Unseen => step(
-            stage,
-            Mark::Stuck,
-            format!(
-                "no status, condition or event of a resizer of {}",
-                case.volume.driver
-            ),
-        ),
-        Standing::Idle if !case.is_recorded() => step(stage, Mark::Ahead, "nothing was asked"),
+        Standing::Unseen => {
+            let driver = &case.volume.driver;
+            let words = match case.volume.resizer_seen.filter(|_| case.resizer_lives()) {
+                Some(at) => {
+                    format!("not yet: the resizer of {driver} spoke of another claim at {at:.0}")
+                }
+                None => format!("no status, condition or event of a resizer of {driver}"),
+            };
+            step(stage, Mark::Waiting, words)
+        }
+        Standing::Idle if !case.is_recorded() => step(stage, Mark::Ahead, ""),
         _ => step(stage, Mark::Done, trace(case)),
     }
 }
@@ -177,7 +168,8 @@ fn trace(case: &Case<'_>) -> String {
     if case.persistent.capacity_before_resize.is_some() {
         return "the volume carries pre-resize-capacity".to_owned();
     }
-    match case.volume.events.items.last() {
+    let by_resizer = |event: &&Event| event.by.starts_with("external-resizer ");
+    match case.volume.events.items.iter().rfind(by_resizer) {
         Some(event) => format!("event {} by {}", event.reason, event.by),
         None => "the volume is larger than the claim was".to_owned(),
     }
@@ -187,13 +179,23 @@ fn controller_expanded(case: &Case<'_>, standing: &Standing) -> Step {
     let stage = ExpandStage::ControllerExpanded;
     match standing {
         Standing::Unseen => step(stage, Mark::Ahead, "the resizer comes first"),
-        Standing::Controller(trouble) => step(stage, Mark::Stuck, controller_words(case, trouble)),
-        Standing::Idle if !case.is_recorded() => step(stage, Mark::Ahead, "nothing was asked"),
+        Standing::Controller(trouble) => {
+            step(stage, mark(trouble), controller_words(case, trouble))
+        }
+        Standing::Idle if !case.is_recorded() => step(stage, Mark::Ahead, ""),
         _ => step(
             stage,
             Mark::Done,
             "the resizer raised the capacity after it",
         ),
+    }
+}
+
+/// Whether a half that is not done is at work, or said to fail.
+fn mark(trouble: &Trouble) -> Mark {
+    match trouble {
+        Trouble::OnItsWay | Trouble::Lowered | Trouble::Slow(_) => Mark::Waiting,
+        Trouble::Failing(_) | Trouble::Infeasible(_) | Trouble::InUse(_) => Mark::Stuck,
     }
 }
 
@@ -228,7 +230,7 @@ fn node_expanded(case: &Case<'_>, standing: &Standing, ground: &Ground) -> Step 
         (Standing::Unseen | Standing::Controller(_), _) => {
             step(stage, Mark::Ahead, "the storage comes first")
         }
-        (Standing::Idle, _) if !case.is_recorded() => step(stage, Mark::Ahead, "nothing was asked"),
+        (Standing::Idle, _) if !case.is_recorded() => step(stage, Mark::Ahead, ""),
         (Standing::Idle | Standing::Marked, Ground::DeviceSmall { device }) => step(
             stage,
             Mark::Stuck,
@@ -239,11 +241,19 @@ fn node_expanded(case: &Case<'_>, standing: &Standing, ground: &Ground) -> Step 
             Mark::Done,
             "the controller said that no node is needed",
         ),
-        (Standing::Idle | Standing::Marked, _) => step(
-            stage,
-            Mark::Done,
-            format!("the claim says that it has {}", case.provided().from),
-        ),
+        (Standing::Idle | Standing::Marked, _) => match kubelet_said(case) {
+            Some(event) => step(
+                stage,
+                Mark::Done,
+                format!("event {} by {}", event.reason, event.by),
+            )
+            .when(event.at),
+            None => step(
+                stage,
+                Mark::Done,
+                format!("the claim says that it has {}", case.provided().from),
+            ),
+        },
         (Standing::Node(trouble), Ground::Covers { grown: true })
             if !trouble.is_failure() && !case.is_shared() =>
         {
@@ -251,13 +261,21 @@ fn node_expanded(case: &Case<'_>, standing: &Standing, ground: &Ground) -> Step 
         }
         (Standing::Node(trouble), _) => step(
             stage,
-            Mark::Stuck,
+            mark(trouble),
             match trouble.said().filter(|_| trouble.is_failure()) {
                 Some(said) => said.short().to_owned(),
                 None => case.node_waits_for(trouble),
             },
         ),
     }
+}
+
+/// The kubelet's last word that its half is done.
+fn kubelet_said<'a>(case: &Case<'a>) -> Option<&'a Event> {
+    let events = case.volume.events.items.iter();
+    events
+        .filter(|event| event.reason == "FileSystemResizeSuccessful")
+        .max_by_key(|event| event.at)
 }
 
 fn filesystem_grown(case: &Case<'_>, standing: &Standing, ground: &Ground) -> Step {
@@ -278,7 +296,7 @@ fn filesystem_grown(case: &Case<'_>, standing: &Standing, ground: &Ground) -> St
             Mark::Stuck,
             format!("{says}; the filesystem has {filesystem} of {floor}"),
         ),
-        (Standing::Idle, _) if !case.is_recorded() => step(stage, Mark::Ahead, "nothing was asked"),
+        (Standing::Idle, _) if !case.is_recorded() => step(stage, Mark::Ahead, ""),
         (_, Ground::DeviceSmall { .. }) => step(
             stage,
             Mark::Ahead,
@@ -292,7 +310,7 @@ fn filesystem_grown(case: &Case<'_>, standing: &Standing, ground: &Ground) -> St
         ),
         (Standing::Node(_) | Standing::Marked, _) => step(
             stage,
-            Mark::Stuck,
+            Mark::Waiting,
             format!("{says}, and is not told to be done; {}", bytes(case, what)),
         ),
         (_, Ground::Silent) => step(

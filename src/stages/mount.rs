@@ -22,8 +22,8 @@ pub fn mount(told: &Told<'_>, pod: &Pod, volume: &PodVolume) -> (Way, Option<&'s
         on_node::writable(&place),
         place.started(),
     ];
-    if let Some(stuck) = steps.iter().position(|step| step.mark == Mark::Stuck) {
-        for step in &mut steps[stuck + 1..] {
+    if let Some(here) = steps.iter().position(|step| step.mark.is_here()) {
+        for step in &mut steps[here + 1..] {
             if step.mark != Mark::Done {
                 step.mark = Mark::Ahead;
                 step.evidence.clear();
@@ -31,17 +31,14 @@ pub fn mount(told: &Told<'_>, pod: &Pod, volume: &PodVolume) -> (Way, Option<&'s
             }
         }
     }
-    let stuck = steps.iter().find(|step| step.mark == Mark::Stuck);
-    let stage = stuck.and_then(|step| match step.stage {
+    let here = steps.iter().find(|step| step.mark.is_here());
+    let stage = here.and_then(|step| match step.stage {
         Stage::Mount(stage) => Some(stage),
         _ => None,
     });
-    let state = match stage {
+    let state = match here {
         _ if pod.state == PodState::Ending => "The pod is being deleted.".to_owned(),
-        Some(stage) => {
-            let name = Stage::Mount(stage).as_str().trim_start_matches("mount: ");
-            format!("It stands at: {name}.")
-        }
+        Some(step) => step.stands(),
         None if pod.state == PodState::Running => {
             "It is in its pod, as far as can be seen.".to_owned()
         }
@@ -95,7 +92,7 @@ impl Place<'_> {
             Some(one) => step(stage, Mark::Stuck, one.message.clone()).when(one.since),
             None => step(
                 stage,
-                Mark::Stuck,
+                Mark::Waiting,
                 "it is on no node, and no event says why",
             ),
         }
@@ -111,7 +108,9 @@ impl Place<'_> {
         }
         let unbound = match &self.persistent {
             Observed::Unknown(gap) => Some(unknown(stage, gap)),
-            Observed::Known(None) => Some(step(stage, Mark::Stuck, "its claim has no volume yet")),
+            Observed::Known(None) => {
+                Some(step(stage, Mark::Waiting, "its claim has no volume yet"))
+            }
             Observed::Known(Some(_)) => None,
         };
         if let Some(step) = unbound {
@@ -125,7 +124,7 @@ impl Place<'_> {
                 let leaving = terms.is_some_and(|terms| terms.deleting);
                 match (&one.error, one.attached) {
                     _ if leaving => (
-                        Mark::Stuck,
+                        Mark::Waiting,
                         format!("VolumeAttachment {} is being deleted", one.name),
                         created,
                     ),
@@ -145,7 +144,10 @@ impl Place<'_> {
                         failed,
                     ),
                     (None, false) => (
-                        Mark::Stuck,
+                        match self.full() {
+                            Some(_) => Mark::Stuck,
+                            None => Mark::Waiting,
+                        },
                         format!(
                             "VolumeAttachment {} is not attached, and says no error{}{}",
                             one.name,
@@ -245,7 +247,7 @@ impl Place<'_> {
             }
             Observed::Known(Some(_)) => {
                 let words = format!(
-                    "CSINode {node} lists {name}, as it does after the kubelet has lost it too; whether its plugin answers its agent knows: --collector ADDRESS"
+                    "CSINode {node} lists {name}, as it does after the kubelet has lost it too; whether its plugin answers its agent knows: name a collector with --collector ADDRESS"
                 );
                 step(stage, Mark::Unknown, words)
             }
@@ -277,7 +279,7 @@ impl Place<'_> {
                     None => "no container was started".to_owned(),
                 };
                 let mark = if self.mounted().is_some() {
-                    Mark::Stuck
+                    Mark::Waiting
                 } else {
                     Mark::Ahead
                 };

@@ -79,7 +79,7 @@ pub(super) fn staged(place: &Place<'_>) -> Step {
         Observed::Known(None) => place.fails(stage).unwrap_or_else(|| {
             step(
                 stage,
-                Mark::Stuck,
+                place.lacks(),
                 "nothing is mounted at its staging target path",
             )
             .when(at)
@@ -114,7 +114,7 @@ pub(super) fn published(place: &Place<'_>) -> Step {
         Observed::Known(None) => place.fails(stage).unwrap_or_else(|| {
             step(
                 stage,
-                Mark::Stuck,
+                place.lacks(),
                 format!("nothing is mounted at {}", published.target),
             )
             .when(at)

@@ -123,6 +123,14 @@ impl<'a> Place<'a> {
         Some(step(stage, Mark::Stuck, words).when(event.at))
     }
 
+    /// What it means that nothing is mounted: a pod that is starting is waited for.
+    pub(super) fn lacks(&self) -> Mark {
+        match self.pod.state {
+            PodState::Starting => Mark::Waiting,
+            _ => Mark::Stuck,
+        }
+    }
+
     /// What an attachment's error means.
     pub(super) fn meant(&self, error: &str) -> Classification {
         classify(&Symptom {

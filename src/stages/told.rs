@@ -15,7 +15,7 @@ use crate::model::view::{NodeStatus, NodeVolume};
 use crate::model::volume::Published;
 
 /// Why nobody asked an agent, and how to.
-pub const NO_AGENT: &str = "no agent was asked; name a collector: --collector ADDRESS";
+pub const NO_AGENT: &str = "no collector was asked; name one with --collector ADDRESS";
 
 /// What is known when somebody asks.
 #[derive(Debug, Clone, Copy)]

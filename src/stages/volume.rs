@@ -1,5 +1,7 @@
 //! *bind* as a PersistentVolume sees it: free, bound, released or failed, and what becomes of it then.
 
+use jiff::SignedDuration;
+
 use crate::causes::{Symptom, classify};
 use crate::model::finding::{NextStep, Object, quote};
 use crate::model::names::ClaimRef;
@@ -9,6 +11,9 @@ use crate::model::stage::BindStage;
 use crate::model::way::{Mark, Step, Way};
 use crate::stages::bound::{made, step, there};
 use crate::stages::told::{Told, found};
+
+/// A provisioner that lives deletes a volume sooner, or says that it cannot: it tries anew after seconds.
+const DELETES: SignedDuration = SignedDuration::from_mins(5);
 
 /// The steps of a volume and its claim.
 pub fn volume(told: &Told<'_>, volume: &PersistentVolume) -> Way {
@@ -38,7 +43,8 @@ fn bound(told: &Told<'_>, volume: &PersistentVolume) -> (Step, String, Option<Ne
                 None => "no claim has taken it".to_owned(),
             };
             let step = step(stage, Mark::Ahead, words).when(changed);
-            return (step, "It is free.".to_owned(), None);
+            let state = claim.map_or("It is free.", |_| "It is kept for that claim alone.");
+            return (step, state.to_owned(), None);
         }
         _ => {}
     }
@@ -51,11 +57,17 @@ fn bound(told: &Told<'_>, volume: &PersistentVolume) -> (Step, String, Option<Ne
     }) {
         Observed::Known(Some(_)) => {
             let step = step(stage, Mark::Done, format!("to claim {of}")).when(changed);
-            (step, "It is bound.".to_owned(), None)
+            let leaves = volume.terms.as_ref().is_some_and(|terms| terms.deleting);
+            let state = if leaves {
+                "It is bound, and is being deleted: it stays until its claim is gone."
+            } else {
+                "It is bound."
+            };
+            (step, state.to_owned(), None)
         }
         Observed::Known(None) => {
             let words = format!("claim {of} is not there any more");
-            let step = step(stage, Mark::Stuck, words).when(changed);
+            let step = step(stage, Mark::Waiting, words).when(changed);
             let state = "It is about to be released.".to_owned();
             (step, state, None)
         }
@@ -75,6 +87,7 @@ fn is_same(one: &ClaimRef, other: &ClaimRef) -> bool {
 
 /// A volume whose claim is gone.
 fn left(told: &Told<'_>, volume: &PersistentVolume, of: &str) -> (Step, String, Option<NextStep>) {
+    let at = told.at;
     let terms = volume.terms.as_deref();
     let changed = terms.and_then(|terms| terms.changed);
     let object = Object::PersistentVolume(volume.name.clone(), volume.uid.clone());
@@ -104,7 +117,7 @@ fn left(told: &Told<'_>, volume: &PersistentVolume, of: &str) -> (Step, String, 
         );
     }
     let words = format!("claim {of} is gone; reclaim policy {reclaim}");
-    let step = step(BindStage::Bound, Mark::Stuck, words).when(changed);
+    let step = |mark| step(BindStage::Bound, mark, words.clone()).when(changed);
     if reclaim == "Retain" {
         let next = NextStep {
             what: "Its data is kept and nobody uses it. If nobody needs it, delete the PersistentVolume, and then the storage behind it, which stays; to give it to a new claim, take the old one's name out of it.".to_owned(),
@@ -112,7 +125,8 @@ fn left(told: &Told<'_>, volume: &PersistentVolume, of: &str) -> (Step, String, 
                 r#"kubectl patch pv {pv} --type=json -p '[{{"op":"remove","path":"/spec/claimRef"}}]'"#
             )),
         };
-        return (step, "It is released, and kept.".to_owned(), Some(next));
+        let state = "It is released, and kept.".to_owned();
+        return (step(Mark::Waiting), state, Some(next));
     }
     let next = NextStep {
         what:
@@ -120,11 +134,13 @@ fn left(told: &Told<'_>, volume: &PersistentVolume, of: &str) -> (Step, String, 
                 .to_owned(),
         command: Some(format!("kubectl describe pv {pv}")),
     };
-    (
-        step,
-        "It is released, and about to be deleted.".to_owned(),
-        Some(next),
-    )
+    let is_fresh = changed.is_some_and(|changed| at.duration_since(changed) < DELETES);
+    let (mark, state) = if is_fresh {
+        (Mark::Waiting, "It is released, and about to be deleted.")
+    } else {
+        (Mark::Stuck, "It is released, and was to be deleted.")
+    };
+    (step(mark), state.to_owned(), Some(next))
 }
 
 /// Whether somebody said that it could not be deleted.

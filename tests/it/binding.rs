@@ -4,9 +4,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use csi_doctor::join;
 use csi_doctor::kubernetes::manifests::Directory;
+use csi_doctor::model::finding::{RuleVerdicts, Severity};
 use csi_doctor::model::sample;
 use csi_doctor::render::way::way;
 use csi_doctor::rules;
@@ -32,8 +34,21 @@ fn every_story_of_a_claim_reads_as_expected() {
         let problems: usize = verdicts.iter().map(|rule| rule.problems.len()).sum();
         assert!(problems <= 1, "{}: one claim, one story", story.display());
         for one in &facts.binding.claims.items {
-            text.push_str(&way(&stages::bind(&facts.binding, one, None)));
+            let told = stages::bind(&facts.binding, one, None);
+            let late = verdicts.iter().any(has_lasted);
+            text.push_str(&way(&if late { told.overdue() } else { told }));
         }
         expect_file![story.join("expected.txt")].assert_eq(&text);
     }
+}
+
+/// Whether something that counts has lasted longer than its rule's grace.
+fn has_lasted(rule: &RuleVerdicts) -> bool {
+    rule.problems.iter().any(|(_, problem)| {
+        let lasts = problem.since.is_none_or(|since| {
+            let age = sample::noon().duration_since(since);
+            Duration::try_from(age).is_ok_and(|age| age >= rule.grace)
+        });
+        lasts && problem.severity.unwrap_or(rule.severity) > Severity::Info
+    })
 }

@@ -223,12 +223,12 @@ async fn what_nodes_told_goes_through_the_same_steps() {
         Expansion of claim shop/orders-db, seen by node node-1
           ✓ class allows         allowVolumeExpansion of storageclass fast is true
           · request raised       the request is 10Gi, and the claim has 10Gi
-          · resizer saw it       nothing was asked
-          · controller expanded  nothing was asked
+          · resizer saw it
+          · controller expanded
           · capacity raised      persistentvolume pvc-11 has 10Gi
-          · node expanded        nothing was asked
-          · filesystem grown     nothing was asked
-        Nobody asked for more than it has.
+          · node expanded
+          · filesystem grown
+        There is nothing to expand: nobody asked for more than it has.
 
         Binding of claim shop/orders-db, seen by its objects
           ✓ claim exists         it is there
@@ -270,12 +270,12 @@ async fn what_nodes_told_goes_through_the_same_steps() {
         Expansion of claim shop/orders-db, seen by node node-1
           ✓ class allows         allowVolumeExpansion of storageclass fast is true
           · request raised       the request is 10Gi, and the claim has 10Gi
-          · resizer saw it       nothing was asked
-          · controller expanded  nothing was asked
+          · resizer saw it
+          · controller expanded
           · capacity raised      persistentvolume pvc-11 has 10Gi
-          · node expanded        nothing was asked
-          · filesystem grown     nothing was asked
-        Nobody asked for more than it has.
+          · node expanded
+          · filesystem grown
+        There is nothing to expand: nobody asked for more than it has.
 
     "#]]
     .assert_eq(&text);

@@ -14,7 +14,7 @@ use csi_doctor::join;
 use csi_doctor::kubernetes::manifests::Directory;
 use csi_doctor::model::driver::Driver;
 use csi_doctor::model::facts::{ClusterFacts, NodeFacts, Thresholds};
-use csi_doctor::model::finding::{Problem, RuleVerdicts};
+use csi_doctor::model::finding::{Object, Problem, RuleVerdicts, Severity};
 use csi_doctor::model::names::{HostPath, NodeName};
 use csi_doctor::model::observed::{Gap, Listing, Observed};
 use csi_doctor::model::sample;
@@ -129,9 +129,13 @@ impl Situation {
 
     /// The steps of each claim's expansion.
     fn steps(&self) -> String {
+        let mut verdicts = rules::diagnose_node(&self.node);
+        verdicts.extend(rules::diagnose_cluster(&self.unused));
         let seen = |volume, node, drivers: &[Driver]| {
             let case = case_of(volume, node, drivers)?;
-            Some(way(&stages::expand(&case)))
+            let told = stages::expand(&case);
+            let late = verdicts.iter().any(|rule| is_late(rule, &told.object));
+            Some(way(&if late { told.overdue() } else { told }))
         };
         let drivers = &self.node.drivers.items;
         let here = self.node.volumes.items.iter();
@@ -157,19 +161,31 @@ fn case_of<'a>(
     })
 }
 
+/// Whether a rule about expansions finds something about a claim that counts, for all the facts say.
+fn is_late(rule: &RuleVerdicts, claim: &Object) -> bool {
+    let expands = matches!(rule.stage, Some(Stage::Expand(_))) && rule.severity > Severity::Info;
+    let mut of_it = rule
+        .problems
+        .iter()
+        .filter(|(subject, _)| subject.object == *claim);
+    expands && of_it.any(|(_, problem)| problem.since.is_none() || lasts(rule, problem))
+}
+
+/// Whether something has lasted longer than its rule's grace.
+fn lasts(rule: &RuleVerdicts, problem: &Problem) -> bool {
+    problem.since.is_some_and(|since| {
+        let age = sample::noon().duration_since(since);
+        Duration::try_from(age).is_ok_and(|age| age >= rule.grace)
+    })
+}
+
 /// What may still go by itself: the facts do not say that it has lasted longer than the rule's grace.
 fn settling(rule: &RuleVerdicts) -> Vec<String> {
-    let lasts = |problem: &Problem| {
-        problem.since.is_some_and(|since| {
-            let age = sample::noon().duration_since(since);
-            Duration::try_from(age).is_ok_and(|age| age >= rule.grace)
-        })
-    };
     let expands = matches!(rule.stage, Some(Stage::Expand(_)));
     let fresh = rule
         .problems
         .iter()
-        .filter(|(_, problem)| expands && !lasts(problem));
+        .filter(|(_, problem)| expands && !lasts(rule, problem));
     fresh
         .map(|(subject, _)| format!("{} settles: {subject}\n", rule.code))
         .collect()

@@ -9,14 +9,14 @@ use crate::model::names::{ClaimRef, NodeName, PersistentVolumeName};
 use crate::model::objects::{Claim, Objects, PersistentVolume, Pod, PodVolumeSource};
 use crate::model::observed::{Gap, Why};
 use crate::model::stage::{BindStage, ExpandStage, MountStage, Stage};
-use crate::model::way::{Followed, Logs, Mark, Way};
+use crate::model::way::{Followed, Logs, Way};
 use crate::stages;
 
 /// Whose volumes are made by hand.
 const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
 
 /// Why a source has no logs, and who has.
-const NO_SERVER: &str = "logs are read from the API server alone, with your own rights: ask without --from and --collector, or name it with --kubeconfig or --context";
+const NO_SERVER: &str = "logs are read from the API server alone, with your own rights: ask without --from; its kubeconfig is named with --kubeconfig FILE, its context with --context NAME";
 
 /// The lines about the first volume that is stuck where somebody's log may say why.
 pub(super) async fn logs(source: &Source, followed: &[Followed]) -> Option<Logs> {
@@ -43,8 +43,7 @@ pub(super) async fn logs(source: &Source, followed: &[Followed]) -> Option<Logs>
 
 /// Whether it stands at a step that a driver or a sidecar has to do.
 fn is_stuck(way: &Way) -> bool {
-    let stuck = way.steps.iter().find(|step| step.mark == Mark::Stuck);
-    stuck.is_some_and(|step| match step.stage {
+    way.here().is_some_and(|step| match step.stage {
         Stage::Bind(stage) => matches!(
             stage,
             BindStage::Provisioner | BindStage::VolumeFound | BindStage::Bound

@@ -40,7 +40,8 @@ pub(super) struct Nodes {
 }
 
 impl Source {
-    /// Asks whom the arguments name, else whom kubectl would ask, else a collector.
+    /// Asks whom the arguments name, else whom kubectl would ask, and beside them the collector that was
+    /// named; where there is nobody else, a collector alone.
     pub(super) async fn ask(
         args: &DiagnoseArgs,
         collector: Option<&str>,
@@ -62,9 +63,7 @@ impl Source {
             });
         }
         let is_named = args.objects.kubeconfig.is_some() || args.objects.context.is_some();
-        // A collector that was named alone may be another cluster's than the one that kubectl would ask.
-        let asks_server = is_named || (collector.is_none() && client::has_kubeconfig());
-        if asks_server {
+        if is_named || client::has_kubeconfig() {
             let nodes = beside(args, collector, wanted).await?;
             return of_server(args, wanted, nodes).await;
         }

@@ -16,10 +16,10 @@ use crate::model::facts::ClusterFacts;
 use crate::model::finding::{NextStep, Object, Problem, RuleVerdicts, Severity};
 use crate::model::objects::{Claim, PersistentVolume, Pod, PodState, PodVolumeSource};
 use crate::model::observed::Observed;
-use crate::model::stage::{ExpandStage, Stage};
+use crate::model::stage::{MountStage, Stage};
 use crate::model::view::{NodeVolume, Story};
 use crate::model::volume::Volume;
-use crate::model::way::{Followed, Mark, Way};
+use crate::model::way::{Followed, Way};
 use crate::render::lists::is_about;
 use crate::rules;
 use crate::stages::{self, Told};
@@ -141,10 +141,10 @@ impl<'a> Ways<'a> {
             }
             None => stages::bound(&self.told, claim),
         };
-        let codes = if waiting.is_some() {
-            self.judged(&object(claim))
+        let (way, codes) = if waiting.is_some() {
+            self.judged(&object(claim), way)
         } else {
-            Vec::new()
+            (way, Vec::new())
         };
         self.push(way, codes);
     }
@@ -164,7 +164,7 @@ impl<'a> Ways<'a> {
         let object = Object::Claim(claim);
         let next = self.advice(&object);
         let way = stages::absent(&object, &pod.pod, next);
-        let codes = self.judged(&object);
+        let (way, codes) = self.judged(&object, way);
         self.push(way, codes);
     }
 
@@ -186,10 +186,14 @@ impl<'a> Ways<'a> {
     fn mount(&mut self, pod: &Pod, volume: &crate::model::objects::PodVolume) {
         let (way, page) = stages::mount(&self.told, pod, volume);
         let mut codes: Vec<String> = page.into_iter().map(ToOwned::to_owned).collect();
+        let mut counts = false;
         if let Some(node) = &pod.node {
-            for story in self.tell(&way.object, node, |stage| matches!(stage, Stage::Mount(_))) {
-                if !codes.contains(&story) {
-                    codes.push(story);
+            let (told, some) =
+                self.tell(&way.object, node, |stage| matches!(stage, Stage::Mount(_)));
+            counts = some;
+            for code in told {
+                if !codes.contains(&code) {
+                    codes.push(code);
                 }
             }
         }
@@ -197,28 +201,39 @@ impl<'a> Ways<'a> {
         let age =
             began.and_then(|began| Duration::try_from(self.told.at.duration_since(began)).ok());
         let is_late = age.is_none_or(|age| age >= MOUNT_GRACE);
+        // Images are pulled and containers started after all that is storage's.
+        let is_ours = way
+            .here()
+            .is_some_and(|step| step.stage != Stage::Mount(MountStage::PodStarted));
+        let way = if (is_late || counts) && is_ours {
+            way.overdue()
+        } else {
+            way
+        };
         self.found |= page.is_some() && is_late && self.fail_on.reached_by(Severity::Warning);
         self.push(way, codes);
     }
 
-    /// Takes in what nodes find about an object at some steps; gives the codes.
+    /// Takes in what nodes find about an object at some steps; gives the codes, and whether any counts.
     fn tell(
         &mut self,
         object: &Object,
         node: &crate::model::names::NodeName,
         is_its: impl Fn(Stage) -> bool,
-    ) -> Vec<String> {
+    ) -> (Vec<String>, bool) {
         let mut codes = Vec::new();
+        let mut counts = false;
         for story in self.all_stories {
             let finding = &story.finding;
             if finding.stage.is_some_and(&is_its) && is_about(story, object, node) {
                 codes.push(finding.key.code.0.clone());
+                counts |= story.counts() && finding.severity > Severity::Info;
                 if !self.stories.contains(story) {
                     self.stories.push(story.clone());
                 }
             }
         }
-        codes
+        (codes, counts)
     }
 
     /// The expansions of a claim: as each of its nodes sees it, else by the objects.
@@ -234,10 +249,10 @@ impl<'a> Ways<'a> {
             let way = stages::expand(&case);
             if wanted(&way) {
                 let object = one.volume.object();
-                let codes = self.tell(&object, &one.node, |stage| {
+                let (codes, counts) = self.tell(&object, &one.node, |stage| {
                     matches!(stage, Stage::Expand(_))
                 });
-                self.push(way, codes);
+                self.push(if counts { way.overdue() } else { way }, codes);
             }
         }
         if !on_nodes.is_empty() {
@@ -248,29 +263,38 @@ impl<'a> Ways<'a> {
         let cases = of_it.filter_map(|volume| case_of(volume, None, self.told.at));
         let ways: Vec<Way> = cases.map(|case| stages::expand(&case)).collect();
         for way in ways.into_iter().filter(wanted) {
-            let codes = self.judged(&object(claim));
+            let (way, codes) = self.judged(&object(claim), way);
             self.push(way, codes);
         }
     }
 
-    /// Takes in what rules say of an object by objects alone; gives the codes.
-    fn judged(&mut self, object: &Object) -> Vec<String> {
+    /// Takes in what rules say of an object by objects alone; gives its way, which is overdue where what they
+    /// say has lasted, and the codes.
+    fn judged(&mut self, object: &Object, way: Way) -> (Way, Vec<String>) {
         let mut codes = Vec::new();
+        let mut is_late = false;
+        let here = way.here().map(|step| step.stage);
         for (rule, problem) in problems(&self.verdicts, object) {
             codes.push(rule.code.0.clone());
             let severity = problem.severity.unwrap_or(rule.severity);
-            self.found |=
-                self.fail_on.reached_by(severity) && has_lasted(rule, problem.since, self.told.at);
+            let lasts = has_lasted(rule, problem.since, self.told.at);
+            self.found |= self.fail_on.reached_by(severity) && lasts;
+            is_late |= lasts && severity > Severity::Info && is_of_way(rule.stage, here);
         }
-        codes
+        (if is_late { way.overdue() } else { way }, codes)
     }
+}
+
+/// Whether a rule judges a step of the way that stands here.
+fn is_of_way(judges: Option<Stage>, here: Option<Stage>) -> bool {
+    judges
+        .zip(here)
+        .is_some_and(|(one, other)| one.same_way(other))
 }
 
 /// Whether somebody asked for more, and it is not done.
 fn is_under_way(way: &Way) -> bool {
-    way.steps.iter().any(|step| {
-        step.mark == Mark::Stuck && step.stage != Stage::Expand(ExpandStage::ClassAllows)
-    })
+    way.here().is_some()
 }
 
 /// Whether a volume is a claim's, in this life of it.

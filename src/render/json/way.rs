@@ -110,6 +110,7 @@ fn step(step: &Step) -> StepItem<'_> {
         stage: step.stage.as_str(),
         mark: match step.mark {
             Mark::Done => "done",
+            Mark::Waiting => "waiting",
             Mark::Stuck => "stuck",
             Mark::Unknown => "unknown",
             Mark::Ahead => "ahead",

@@ -1,8 +1,8 @@
 //! The walkthroughs of `docs/`, run as they are written: each command of their `console` blocks, and what
 //! is shown below it.
 //!
-//! `[..]` stands for anything within a line, a line of `...` for any lines. Comments that begin with
-//! `<!-- run` are run too: what a kubelet, a driver or its sidecars do, which are not in this cluster.
+//! `[..]` stands for anything within a line, a line of `...` for any lines. Blocks of `sh` are run too, and what
+//! they show is not compared: what a kubelet, a driver or its sidecars do, which are not in this cluster.
 //! `UPDATE_WALKTHROUGHS=1` writes what is shown into the documents; then read the diff.
 
 use std::fmt::Write as _;
@@ -25,6 +25,9 @@ const ALL: [&str; 4] = [
 
 /// Controllers, and the provisioner's look-again, take as long.
 const PATIENCE: Duration = Duration::from_secs(40);
+
+/// What a block shows last that ran to its end.
+const DONE: &str = "all of it was done";
 
 /// Takes away what the documents made: other chapters have objects of their own.
 const LEAVE: &str = "
@@ -50,8 +53,12 @@ pub(super) fn each_as_it_is_written(cluster: &Cluster) {
         for part in parts(&text) {
             match part {
                 Part::Prose(lines) => again.push_str(lines),
-                Part::Hidden(whole, script) => {
-                    shell.run(script);
+                Part::Beside(whole, script) => {
+                    let shown = shell.run(&format!("set -e\n{script}\necho {DONE}"));
+                    assert!(
+                        shown.trim_end().ends_with(DONE),
+                        "{name}: {script}\n{shown}"
+                    );
                     again.push_str(whole);
                 }
                 Part::Step(command, expected) => {
@@ -72,8 +79,8 @@ pub(super) fn each_as_it_is_written(cluster: &Cluster) {
 /// A document, piece by piece.
 enum Part<'a> {
     Prose(&'a str),
-    /// The whole comment, and what is to be run of it.
-    Hidden(&'a str, &'a str),
+    /// A block of `sh`, and what is to be run of it.
+    Beside(&'a str, &'a str),
     /// A command with its heredoc, and what it shows.
     Step(&'a str, &'a str),
 }
@@ -93,10 +100,10 @@ fn parts(text: &str) -> Vec<Part<'_>> {
                 .sum::<usize>();
             parts.push(Part::Step(&command[..length], &shown[..end]));
             rest = &shown[end..];
-        } else if !in_console && let Some(comment) = rest.strip_prefix("<!-- run\n") {
-            let (script, _) = comment.split_once("\n-->\n").unwrap();
-            let length = "<!-- run\n".len() + script.len() + "\n-->\n".len();
-            parts.push(Part::Hidden(&rest[..length], script));
+        } else if !in_console && let Some(block) = rest.strip_prefix("```sh\n") {
+            let (script, _) = block.split_once("\n```\n").unwrap();
+            let length = "```sh\n".len() + script.len() + "\n```\n".len();
+            parts.push(Part::Beside(&rest[..length], script));
             rest = &rest[length..];
         } else {
             let length = rest.find('\n').map_or(rest.len(), |end| end + 1);
