@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Context as _;
 
 use crate::cli::args::{ExplainArgs, Output};
-use crate::cli::{Answer, message};
+use crate::cli::{Answer, message, near};
 use crate::model::stage::Stage;
 use crate::render;
 use crate::render::json::Page;
@@ -20,7 +20,12 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<Answer> {
     let text = match args.code.as_deref() {
         Some(code) => {
             let rule = rules::find(&code.into()).with_context(|| {
-                format!("there is no finding {code}; `kubectl csi-doctor explain` lists them")
+                let near = near::nearest(code, RULES.iter().map(|rule| rule.code));
+                let meant = near.map(|near| format!(" (did you mean {near}?)"));
+                format!(
+                    "there is no finding {code}{}; `kubectl csi-doctor explain` lists them",
+                    meant.unwrap_or_default()
+                )
             })?;
             if is_json {
                 render::json::page(&page(rule, true))

@@ -39,11 +39,15 @@ fn bound(told: &Told<'_>, volume: &PersistentVolume) -> (Step, String, Option<Ne
         "Released" | "Failed" => return left(told, volume, of),
         "Available" | "Pending" => {
             let words = match claim {
-                Some(_) => format!("it is kept for claim {of}"),
+                Some(_) => format!("claimRef names claim {of}"),
                 None => "no claim has taken it".to_owned(),
             };
             let step = step(stage, Mark::Ahead, words).when(changed);
-            return (step, "It is free.".to_owned(), None);
+            let state = match claim {
+                Some(_) => format!("It is kept for claim {of}, which has not taken it yet."),
+                None => "It is free.".to_owned(),
+            };
+            return (step, state, None);
         }
         _ => {}
     }
