@@ -252,17 +252,20 @@ fn volume(one: &Volume, node: usize, index: usize) -> Volume {
     volume.spec_name = name.as_str().into();
     volume.handle = Observed::Known(VolumeHandle::from(handle.as_str()));
     if let Some(claim) = &mut volume.claim {
+        let claim = Arc::make_mut(claim);
         claim.claim.name = format!("data-orders-{node}-{index}");
         claim.claim.uid = claim_uid.as_str().into();
         claim.volume = Some(name.as_str().into());
     }
     if let Observed::Known(Some(persistent)) = &mut volume.persistent {
+        let persistent = Arc::make_mut(persistent);
         persistent.name = name.as_str().into();
         persistent.uid = uid(node, index, "volume").as_str().into();
         persistent.claim = volume.claim.as_ref().map(|claim| claim.claim.clone());
         persistent.csi.as_mut().unwrap().handle = VolumeHandle::from(handle);
     }
     if let Observed::Known(Some(attachment)) = &mut volume.attachment {
+        let attachment = Arc::make_mut(attachment);
         attachment.name = format!("csi-{}", digits(node, index, "attachment", 64))
             .as_str()
             .into();

@@ -123,6 +123,8 @@ fn conclude(mut told: Vec<Told>, said: Result<bool, &Gap>) -> Health<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use crate::model::sample;
     use crate::model::volume::Condition;
 
@@ -214,7 +216,9 @@ mod tests {
             }
             // Of a claim or of a pod: each other row.
             match &mut volume.claim {
-                Some(claim) if newer.len() % 2 == 0 => claim.health = entries(status),
+                Some(claim) if newer.len() % 2 == 0 => {
+                    Arc::make_mut(claim).health = entries(status);
+                }
                 _ => volume.published[0].health = entries(status),
             }
             assert_eq!(read(&of_volume(&volume)), follows, "{row:?}");

@@ -5,11 +5,6 @@ use std::future::Future;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-/// A scan makes and drops thousands of small values, and the system's allocators (glibc's gives memory
-/// back after every scan, musl's is slower still) cost as much of it as all joining.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Could not do what was asked; 1 says that something was found.
 pub const COULD_NOT: u8 = 2;
 

@@ -30,6 +30,10 @@ use sick::Sick;
 
 mod sick;
 
+/// The agent's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const BASE: &str = "/tmp/csi-doctor-bench";
 
 /// Rounds of which the median counts: a machine that is shared is a third quicker at one moment than at another.

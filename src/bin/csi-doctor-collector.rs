@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// It decodes a report of each node at each interval, for as long as it lives.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     csi_doctor::collector::main(std::env::args_os())
 }

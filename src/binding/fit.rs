@@ -10,7 +10,7 @@ use crate::model::objects::{Claim, PersistentVolume, VolumeMode};
 use crate::model::sizes::Bytes;
 use crate::model::terms::{ClaimTerms, Requirement, VolumeTerms};
 
-/// The first thing that does not fit, in the order in which the controller looks.
+/// One thing that does not fit; the order is that in which the controller looks.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Misfit {
     /// It offers fewer access modes.
@@ -115,13 +115,48 @@ pub(super) fn is_reserved(claim: &Claim, volume: &PersistentVolume) -> bool {
     })
 }
 
+/// A volume that does not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfit<'a> {
+    /// Which.
+    pub volume: &'a PersistentVolume,
+    /// All that does not fit, never nothing; first what the controller sees first.
+    pub misfits: Vec<Misfit>,
+}
+
+impl Unfit<'_> {
+    /// Whether it has another class than is wanted.
+    pub(super) fn is_of_other_class(&self) -> bool {
+        let mut misfits = self.misfits.iter();
+        misfits.any(|one| matches!(one, Misfit::Class { .. }))
+    }
+
+    /// Whether it is for another claim, or another life of this one.
+    pub fn taken_by(&self) -> Option<&ClaimRef> {
+        self.misfits.iter().find_map(|one| match one {
+            Misfit::OtherClaim(claim) => Some(claim),
+            _ => None,
+        })
+    }
+}
+
+impl fmt::Display for Unfit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, misfit) in self.misfits.iter().enumerate() {
+            let between = if index == 0 { "" } else { "; " };
+            write!(f, "{between}{misfit}")?;
+        }
+        Ok(())
+    }
+}
+
 /// What keeps a volume from a claim that names none.
-pub(super) fn misfit(
+pub(super) fn misfits(
     claim: &Claim,
     wants: &ClaimTerms,
     class: &str,
     volume: &PersistentVolume,
-) -> Option<Misfit> {
+) -> Vec<Misfit> {
     let none = VolumeTerms::default();
     let pair = Pair {
         claim,
@@ -129,26 +164,29 @@ pub(super) fn misfit(
         volume,
         offers: volume.terms.as_deref().unwrap_or(&none),
     };
-    let reserved = is_reserved(claim, volume);
-    let first = pair.access_modes().or_else(|| pair.other_claim());
-    let first = first.or_else(|| pair.size()).or_else(|| pair.mode());
-    let first = first
-        .or_else(|| pair.attributes())
-        .or_else(|| pair.deleting());
+    let always = [
+        pair.access_modes(),
+        pair.other_claim(),
+        pair.size(),
+        pair.mode(),
+        pair.attributes(),
+        pair.deleting(),
+    ];
     // What is reserved for it is its own, whatever class and labels say.
-    if first.is_some() || reserved {
-        return first;
-    }
-    let last = pair.phase().or_else(|| pair.selector());
-    last.or_else(|| pair.class(class))
+    // One that is another's is not Available either: said once.
+    let phase = || pair.phase().filter(|_| always[1].is_none());
+    let of_others = || [phase(), pair.selector(), pair.class(class)];
+    let of_others = (!is_reserved(claim, volume)).then(of_others);
+    let all = always.into_iter().chain(of_others.into_iter().flatten());
+    all.flatten().collect()
 }
 
 /// What keeps a claim from the volume that it names.
-pub(super) fn misfit_of_named(
+pub(super) fn misfits_of_named(
     claim: &Claim,
     wants: &ClaimTerms,
     volume: &PersistentVolume,
-) -> Option<Misfit> {
+) -> Vec<Misfit> {
     let none = VolumeTerms::default();
     let pair = Pair {
         claim,
@@ -157,13 +195,19 @@ pub(super) fn misfit_of_named(
         offers: volume.terms.as_deref().unwrap_or(&none),
     };
     if is_reserved(claim, volume) {
-        return None;
+        return Vec::new();
     }
     let class = wants.class.as_deref().unwrap_or_default();
-    let first = pair.other_claim().or_else(|| pair.deleting());
-    let first = first.or_else(|| pair.size()).or_else(|| pair.class(class));
-    let first = first.or_else(|| pair.attributes()).or_else(|| pair.mode());
-    first.or_else(|| pair.access_modes())
+    let all = [
+        pair.other_claim(),
+        pair.deleting(),
+        pair.size(),
+        pair.class(class),
+        pair.attributes(),
+        pair.mode(),
+        pair.access_modes(),
+    ];
+    all.into_iter().flatten().collect()
 }
 
 impl Pair<'_> {

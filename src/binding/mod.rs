@@ -9,10 +9,12 @@ mod fit;
 pub(crate) mod sample;
 mod unbound;
 
-pub use fit::Misfit;
+pub use fit::{Misfit, Unfit};
 pub use unbound::Unbound;
 
-use crate::binding::fit::{is_reserved, misfit, misfit_of_named};
+use std::sync::Arc;
+
+use crate::binding::fit::{is_reserved, misfits, misfits_of_named};
 use crate::model::binding::{Binding, User, Waiting};
 use crate::model::objects::{Class, Event, PersistentVolume};
 use crate::model::observed::{Gap, Observed, Why};
@@ -37,9 +39,9 @@ pub enum Standing<'a> {
     NoClass(&'a str),
     /// It names a volume that is not there.
     NoSuchVolume(&'a str),
-    /// It waits for a volume that is made by hand, and none fits: each with what does not fit, the
-    /// nearest first.
-    NoneFits(Vec<(&'a PersistentVolume, Misfit)>),
+    /// It waits for a volume that is made by hand, and none fits, the nearest first. Volumes of other
+    /// classes are left out where one could be meant.
+    NoneFits(Vec<Unfit<'a>>),
     /// This one is its own; the controller is about to bind it.
     Fits(&'a PersistentVolume),
     /// Its class waits for a pod, and none names it.
@@ -70,10 +72,13 @@ pub fn standing<'a>(binding: &'a Binding, one: &'a Waiting) -> Standing<'a> {
         return match &one.named {
             Observed::Unknown(gap) => Standing::Unknown(gap),
             Observed::Known(None) => Standing::NoSuchVolume(name.as_str()),
-            Observed::Known(Some(volume)) => match misfit_of_named(&one.claim, terms, volume) {
-                None => Standing::Fits(volume),
-                Some(misfit) => Standing::NoneFits(vec![(volume, misfit)]),
-            },
+            Observed::Known(Some(volume)) => {
+                let misfits = misfits_of_named(&one.claim, terms, volume);
+                if misfits.is_empty() {
+                    return Standing::Fits(volume);
+                }
+                Standing::NoneFits(vec![Unfit { volume, misfits }])
+            }
         };
     }
     by_class(binding, one, terms)
@@ -83,7 +88,7 @@ pub fn standing<'a>(binding: &'a Binding, one: &'a Waiting) -> Standing<'a> {
 fn by_class<'a>(binding: &'a Binding, one: &'a Waiting, terms: &'a ClaimTerms) -> Standing<'a> {
     let free = &binding.free.items;
     let reserved = free.iter().filter(|volume| is_reserved(&one.claim, volume));
-    let mut reserved = reserved.filter(|volume| misfit(&one.claim, terms, "", volume).is_none());
+    let mut reserved = reserved.filter(|one_of| misfits(&one.claim, terms, "", one_of).is_empty());
     if let Some(reserved) = reserved.next() {
         return Standing::Fits(reserved);
     }
@@ -93,7 +98,8 @@ fn by_class<'a>(binding: &'a Binding, one: &'a Waiting, terms: &'a ClaimTerms) -
         Some(name) => classes
             .items
             .iter()
-            .find(|class| class.name.as_str() == name),
+            .find(|class| class.name.as_str() == name)
+            .map(Arc::as_ref),
         None => default_class(binding),
     };
     let name = terms.class.as_deref().unwrap_or_default();
@@ -149,25 +155,33 @@ fn by_hand<'a>(
     terms: &'a ClaimTerms,
     class: &str,
 ) -> Standing<'a> {
-    let mut misfits = Vec::new();
+    let mut unfit = Vec::new();
     for volume in &binding.free.items {
         let is_candidate = volume.phase() == "Available" || is_named(one, volume);
         if !is_candidate && !is_reserved(&one.claim, volume) {
             continue;
         }
-        match misfit(&one.claim, terms, class, volume) {
-            None => return Standing::Fits(volume),
-            Some(misfit) => misfits.push((volume, misfit)),
+        let misfits = misfits(&one.claim, terms, class, volume);
+        if misfits.is_empty() {
+            return Standing::Fits(volume);
         }
+        unfit.push(Unfit { volume, misfits });
     }
     if let Some(gap) = binding.free.gaps.first() {
         return Standing::Unknown(gap);
     }
-    // What fails at a later step is nearer.
-    misfits.sort_by(|(one, first), (other, second)| {
-        second.cmp(first).then_with(|| one.name.cmp(&other.name))
+    let is_meant = |of: &Unfit<'_>| is_named(one, of.volume) || !of.is_of_other_class();
+    if unfit.iter().any(is_meant) {
+        unfit.retain(is_meant);
+    }
+    unfit.sort_by(|one_of, other| {
+        let key = |of: &Unfit<'_>| (!is_named(one, of.volume), of.misfits.len());
+        // Of as many misfits what fails at a later step is nearer.
+        let later = || other.misfits.first().cmp(&one_of.misfits.first());
+        let order = key(one_of).cmp(&key(other)).then_with(later);
+        order.then_with(|| one_of.volume.name.cmp(&other.volume.name))
     });
-    Standing::NoneFits(misfits)
+    Standing::NoneFits(unfit)
 }
 
 /// Whether a volume is for a claim of this name, of whatever life.
@@ -179,7 +193,7 @@ fn is_named(one: &Waiting, volume: &PersistentVolume) -> bool {
 
 /// The class that claims without one get: of several the newest, then by name.
 pub fn default_class(binding: &Binding) -> Option<&Class> {
-    let classes = binding.classes.items.iter();
+    let classes = binding.classes.items.iter().map(Arc::as_ref);
     let defaults = classes.filter(|one| one.terms.as_ref().is_some_and(|terms| terms.is_default));
     defaults.min_by_key(|one| {
         let created = one.terms.as_ref().and_then(|terms| terms.created);

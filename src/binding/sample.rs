@@ -1,5 +1,7 @@
 //! A claim of the sample that waits, for tests to degrade.
 
+use std::sync::Arc;
+
 use crate::model::binding::{Binding, User, Waiting};
 use crate::model::facts::ClusterFacts;
 use crate::model::finding::Object;
@@ -23,7 +25,7 @@ pub(crate) fn waiting(
         ..ClaimTerms::default()
     };
     let mut one = Waiting {
-        claim,
+        claim: Arc::new(claim),
         named: Observed::Known(None),
         users: Observed::Known(Vec::new()),
         events: Listing::default(),
@@ -34,7 +36,7 @@ pub(crate) fn waiting(
         ..Binding::default()
     };
     change(&mut one, &mut terms, &mut binding);
-    one.claim.terms = Some(Box::new(terms));
+    Arc::make_mut(&mut one.claim).terms = Some(Box::new(terms));
     binding.claims = Listing::complete(vec![one]);
     let nothing = Gap::new(Why::NotAsked, "bound claims");
     ClusterFacts {
@@ -44,8 +46,8 @@ pub(crate) fn waiting(
 }
 
 /// A class.
-pub(crate) fn class(name: &str, provisioner: &str, waits_for_consumer: bool) -> Class {
-    Class {
+pub(crate) fn class(name: &str, provisioner: &str, waits_for_consumer: bool) -> Arc<Class> {
+    Arc::new(Class {
         name: name.into(),
         provisioner: provisioner.into(),
         expandable: true,
@@ -53,14 +55,14 @@ pub(crate) fn class(name: &str, provisioner: &str, waits_for_consumer: bool) -> 
             waits_for_consumer,
             ..ClassTerms::default()
         })),
-    }
+    })
 }
 
 /// An Available volume of class `fast` that fits but for what is changed.
 pub(crate) fn free(
     name: &str,
     change: impl FnOnce(&mut PersistentVolume, &mut VolumeTerms),
-) -> PersistentVolume {
+) -> Arc<PersistentVolume> {
     let mut volume = sample::persistent();
     volume.name = name.into();
     volume.claim = None;
@@ -71,7 +73,7 @@ pub(crate) fn free(
     };
     change(&mut volume, &mut terms);
     volume.terms = Some(Box::new(terms));
-    volume
+    Arc::new(volume)
 }
 
 /// A pod that names the claim, without a node.

@@ -201,7 +201,7 @@ fn note(found: &mut BTreeMap<Name, Vec<String>>, object: &Object, code: &str) {
 
 /// What the objects alone tell, as far as it has lasted longer than may be waited for.
 fn by_rules(objects: &Objects, at: Timestamp) -> BTreeMap<Name, Vec<String>> {
-    let facts = join::cluster(objects.clone(), &BTreeSet::new(), at);
+    let facts = join::cluster(objects, &BTreeSet::new(), at);
     let mut found = BTreeMap::new();
     for rule in rules::diagnose_cluster(&facts) {
         for (subject, problem) in &rule.problems {

@@ -88,7 +88,7 @@ impl Source {
             gaps: objects.gaps(),
             silences: Vec::new(),
         };
-        let facts = join::cluster(objects, &accept.heard_nodes(), now);
+        let facts = join::cluster(&objects, &accept.heard_nodes(), now);
         let claims = facts.volumes.items.iter();
         let claims = claims.filter_map(|volume| volume.claim.as_ref());
         let waiting = facts.binding.claims.items.iter();

@@ -1,5 +1,7 @@
 //! Expansions for tests to degrade: of the healthy node's claim, from 10Gi to 20Gi.
 
+use std::sync::Arc;
+
 use crate::model::driver::Plugin;
 use crate::model::facts::NodeFacts;
 use crate::model::finding::Object;
@@ -20,14 +22,16 @@ pub(crate) fn enlarged(
     sample::degraded(|volume| {
         let gi = |size: u64| Some(Bytes(size << 30));
         if let Observed::Known(Some(persistent)) = &mut volume.persistent {
+            let persistent = Arc::make_mut(persistent);
             persistent.capacity = gi(provides);
             persistent.capacity_before_resize = gi(10).filter(|_| provides > 10);
         }
         let Some(mut claim) = volume.claim.take() else {
             return;
         };
-        (claim.request, claim.capacity) = (gi(wants), gi(has));
-        change(&mut claim, volume);
+        let changed = Arc::make_mut(&mut claim);
+        (changed.request, changed.capacity) = (gi(wants), gi(has));
+        change(changed, volume);
         volume.claim = Some(claim);
     })
 }

@@ -120,7 +120,11 @@ fn code(words: &str) -> Option<&str> {
 
 /// The latest of some events; none that an expansion which succeeded since has outdated.
 pub(super) fn latest(events: &[Event], wanted: impl Fn(&Event) -> bool) -> Option<&Event> {
-    const DONE: [&str; 2] = ["FileSystemResizeSuccessful", "VolumeResizeSuccessful"];
+    const DONE: [&str; 3] = [
+        "FileSystemResizeRequired",
+        "FileSystemResizeSuccessful",
+        "VolumeResizeSuccessful",
+    ];
     events
         .iter()
         .rev()
@@ -211,5 +215,24 @@ mod tests {
             Unable to expand a/b because CSI driver d only supports offline expansion and volume is currently in-use: InUse
         "#]]
         .assert_eq(&(texts.concat() + &others.concat()));
+    }
+
+    #[test]
+    fn what_an_earlier_expansion_left_behind_is_outdated() {
+        let event = |reason: &str| Event {
+            about: Object::Claim(crate::model::sample::claim_ref()),
+            by: "external-resizer disk.example.com".to_owned(),
+            warning: false,
+            reason: reason.to_owned(),
+            message: String::new(),
+            at: None,
+        };
+        let resizing = |event: &Event| event.reason == "Resizing";
+        for done in ["VolumeResizeSuccessful", "FileSystemResizeRequired"] {
+            let before = [event("Resizing"), event(done)];
+            assert_eq!(latest(&before, resizing), None, "{done}");
+            let anew = [event("Resizing"), event(done), event("Resizing")];
+            assert_eq!(latest(&anew, resizing), anew.last(), "{done}");
+        }
     }
 }

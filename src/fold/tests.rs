@@ -171,7 +171,7 @@ fn a_step_stuck_elsewhere_explains_nothing() {
 /// The healthy node with this annotation on its first claim, and that claim.
 fn annotated(annotation: &str) -> (NodeView, Object) {
     let facts = sample::degraded(|volume| {
-        let claim = volume.claim.as_mut().unwrap();
+        let claim = Arc::make_mut(volume.claim.as_mut().unwrap());
         claim.silence = Some(annotation.to_owned());
     });
     let object = facts.volumes.items[0].object();
@@ -314,7 +314,7 @@ fn node_of(name: &str, server: &str, claims: &[&str]) -> NodeView {
     let volume = facts.volumes.items.remove(0);
     for claim in claims {
         let mut volume = volume.clone();
-        volume.claim.as_mut().unwrap().claim.name = (*claim).to_owned();
+        Arc::make_mut(volume.claim.as_mut().unwrap()).claim.name = (*claim).to_owned();
         let mut mount = sample::mount("/t".into());
         mount.fs_type = "nfs4".into();
         mount.source = format!("{server}:/export/{claim}").into();

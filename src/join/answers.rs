@@ -53,7 +53,11 @@ fn answer_volume(volume: &mut Volume, answers: &Answers) {
     let Some(mount) = a_mount(volume) else {
         let target = volume.published.first().map(|published| &published.target);
         let place = target.or(volume.staging.as_ref()).cloned();
-        let gap = nothing_mounted(&place.unwrap_or_default());
+        let unseen = volume.published.iter().find_map(|one| one.mount.gap());
+        let gap = match unseen.cloned() {
+            Some(gap) => gap,
+            None => nothing_mounted(&place.unwrap_or_default()),
+        };
         volume.sizes.device = Observed::Unknown(gap.clone());
         volume.sizes.filesystem = Observed::Unknown(gap.clone());
         volume.state = KernelState {

@@ -1,6 +1,7 @@
 //! The claims that are not bound, with what could be theirs and who waits for them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -23,7 +24,7 @@ type Name<'a> = (&'a str, &'a str);
 /// All that decides about binding.
 pub(super) fn binding(objects: &Objects) -> Binding {
     let claims = objects.claims.items.iter().filter(|claim| waits(claim));
-    let claims: Vec<&Claim> = claims.collect();
+    let claims: Vec<&Arc<Claim>> = claims.collect();
     let names = claims.iter().filter_map(|claim| claim.volume.as_ref());
     let names: HashSet<&PersistentVolumeName> = names.collect();
     let volumes = objects.volumes.items.iter();
@@ -103,13 +104,13 @@ fn unlisted(objects: &Objects) -> Option<&Gap> {
 
 struct Around<'a> {
     objects: &'a Objects,
-    named: HashMap<&'a PersistentVolumeName, &'a PersistentVolume>,
+    named: HashMap<&'a PersistentVolumeName, &'a Arc<PersistentVolume>>,
     users: HashMap<Name<'a>, Vec<&'a Pod>>,
     said: HashMap<Name<'a>, Vec<&'a Event>>,
 }
 
 impl Around<'_> {
-    fn waiting(&self, claim: &Claim) -> Waiting {
+    fn waiting(&self, claim: &Arc<Claim>) -> Waiting {
         let name = (claim.claim.namespace.as_str(), claim.claim.name.as_str());
         let of_its_life = |event: &&&Event| {
             let uid = event.about.uid();
@@ -134,7 +135,7 @@ impl Around<'_> {
         }
     }
 
-    fn named(&self, claim: &Claim) -> Observed<Option<PersistentVolume>> {
+    fn named(&self, claim: &Claim) -> Observed<Option<Arc<PersistentVolume>>> {
         let Some(name) = &claim.volume else {
             return Observed::Known(None);
         };

@@ -3,6 +3,7 @@
 //! Each object is looked at once: a cluster has tens of thousands of them.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -21,27 +22,24 @@ use crate::model::volume::{Published, Volume};
 /// The volumes of bound claims, as far as Kubernetes' objects tell. What pods have on `heard` nodes is
 /// told by their agents too.
 pub fn cluster(
-    mut objects: Objects,
+    objects: &Objects,
     heard: &BTreeSet<NodeName>,
     observed_at: Timestamp,
 ) -> ClusterFacts {
-    let binding = binding::binding(&objects);
+    let binding = binding::binding(objects);
     let mut gaps = Vec::new();
     let lists = missing(&objects.claims).chain(missing(&objects.volumes));
     add_new(&mut gaps, lists.chain(missing(&objects.pods)).cloned());
     // One pod that cannot be read hides no other; pods that were not listed are all hidden.
     let mut unlisted = missing(&objects.pods).filter(|gap| gap.why != Why::Malformed);
     let unlisted = unlisted.next().cloned();
-    let claims = std::mem::take(&mut objects.claims.items);
-    let persistent = std::mem::take(&mut objects.volumes.items);
-    let mut persistent: HashMap<PersistentVolumeName, PersistentVolume> = persistent
-        .into_iter()
-        .map(|one| (one.name.clone(), one))
-        .collect();
-    let known = Known::of(&objects);
+    let persistent = objects.volumes.items.iter();
+    let persistent: HashMap<&PersistentVolumeName, &Arc<PersistentVolume>> =
+        persistent.map(|one| (&one.name, one)).collect();
+    let known = Known::of(objects);
     let mut items = Vec::new();
     let mut on_nodes = BTreeSet::new();
-    for claim in claims {
+    for claim in &objects.claims.items {
         let Some(name) = &claim.volume else { continue };
         let users = known.users(&claim.claim);
         let is_heard = |pod: &Pod| pod.node.as_ref().is_some_and(|node| heard.contains(node));
@@ -51,12 +49,9 @@ pub fn cluster(
         {
             on_nodes.insert(claim.claim.clone());
         }
-        let found = match persistent.get(name).map(|one| is_of(one, &claim.claim)) {
-            Some(Some(true)) => persistent.remove(name),
-            // Nobody's yet: written by hand, perhaps.
-            Some(None) => persistent.get(name).cloned(),
-            Some(Some(false)) | None => None,
-        };
+        let found = persistent.get(name);
+        // One that is nobody's yet was written by hand, perhaps.
+        let found = found.filter(|one| is_of(one, &claim.claim) != Some(false));
         items.extend(found.and_then(|found| known.volume(claim, found)));
     }
     ClusterFacts {
@@ -66,22 +61,22 @@ pub fn cluster(
             Some(gap) => Observed::Unknown(gap),
             None => Observed::Known(on_nodes),
         },
-        standing: standing(objects.nodes),
+        standing: standing(&objects.nodes),
         nodes: Listing::default(),
         binding,
     }
 }
 
 /// The nodes, where all of them are known.
-fn standing(nodes: Listing<NodeName>) -> Observed<BTreeSet<NodeName>> {
-    if let Some(gap) = nodes.gaps.into_iter().next() {
-        return Observed::Unknown(gap);
+fn standing(nodes: &Listing<NodeName>) -> Observed<BTreeSet<NodeName>> {
+    if let Some(gap) = nodes.gaps.first() {
+        return Observed::Unknown(gap.clone());
     }
     if nodes.items.is_empty() {
         let what = "the names of the nodes: there is no Node object";
         return Observed::Unknown(Gap::new(Why::NotFound, what));
     }
-    Observed::Known(nodes.items.into_iter().collect())
+    Observed::Known(nodes.items.iter().cloned().collect())
 }
 
 /// Whether a volume is this claim's; nothing where it says no claim's name.
@@ -101,7 +96,7 @@ struct Known<'a> {
     claims: HashMap<Name<'a>, Vec<&'a Event>>,
     /// When each speaker was last heard.
     spoken: HashMap<&'a str, Timestamp>,
-    classes: HashMap<&'a ClassName, &'a Class>,
+    classes: HashMap<&'a ClassName, &'a Arc<Class>>,
 }
 
 impl<'a> Known<'a> {
@@ -146,7 +141,7 @@ impl<'a> Known<'a> {
         self.users.get(&name).map_or(&[], Vec::as_slice)
     }
 
-    fn class(&self, claim: &Claim) -> Observed<Option<Class>> {
+    fn class(&self, claim: &Claim) -> Observed<Option<Arc<Class>>> {
         let Some(name) = &claim.class else {
             return Observed::Known(None);
         };
@@ -158,11 +153,11 @@ impl<'a> Known<'a> {
     }
 
     /// One of them; in-tree volumes are not covered.
-    fn volume(&self, claim: Claim, persistent: PersistentVolume) -> Option<Volume> {
+    fn volume(&self, claim: &Arc<Claim>, persistent: &Arc<PersistentVolume>) -> Option<Volume> {
         let csi = persistent.csi.as_ref()?;
         let users = self.users(&claim.claim).iter();
-        let published = users.map(|(pod, volume)| published(pod, volume, &persistent));
-        let mut sizes = declared_sizes(&claim, Some(&persistent));
+        let published = users.map(|(pod, volume)| published(pod, volume, persistent));
+        let mut sizes = declared_sizes(claim, Some(persistent));
         let no_node = || Gap::new(Why::NotAsked, "no node was asked");
         sizes.device = Observed::Unknown(no_node());
         sizes.filesystem = Observed::Unknown(no_node());
@@ -173,7 +168,7 @@ impl<'a> Known<'a> {
             driver: csi.driver.clone(),
             handle: Observed::Known(csi.handle.clone()),
             attachment: Observed::Unknown(no_node()),
-            class: self.class(&claim),
+            class: self.class(claim),
             events: Listing::default(),
             resizer_seen: self.spoken.get(resizer.as_str()).copied(),
             mode: persistent.mode,
@@ -189,8 +184,8 @@ impl<'a> Known<'a> {
                 errors: Observed::Unknown(no_node()),
                 waiting: Observed::Unknown(no_node()),
             },
-            claim: Some(claim),
-            persistent: Observed::Known(Some(persistent)),
+            claim: Some(claim.clone()),
+            persistent: Observed::Known(Some(persistent.clone())),
         };
         self.put_said(&mut volume);
         stale::take_back(&mut volume, &self.objects.stale);

@@ -1,5 +1,7 @@
 //! What belongs to a volume's expansion beside its sizes: its class, and what was said of it.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::model::finding::Object;
@@ -23,7 +25,7 @@ const REASONS: [&str; 7] = [
 const KEPT: usize = 8;
 
 /// The class of a claim; none where it names none, or one that is known to be gone.
-pub(super) fn class(objects: &Objects, claim: &Claim) -> Observed<Option<Class>> {
+pub(super) fn class(objects: &Objects, claim: &Claim) -> Observed<Option<Arc<Class>>> {
     let Some(name) = &claim.class else {
         return Observed::Known(None);
     };

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::join::said::Said;
 use crate::join::table::Table;
@@ -20,9 +21,9 @@ pub(super) struct Index<'a> {
     pub(super) sub_paths: HashMap<(String, String), Vec<SubPath>>,
     dirs: HashMap<(&'a Uid, &'a str), &'a PodVolumeDir>,
     pub(super) blocks: HashMap<&'a HostPath, &'a BlockVolumeFile>,
-    pub(super) claims: HashMap<(&'a str, &'a str), &'a Claim>,
-    pub(super) persistent: HashMap<&'a PersistentVolumeName, &'a PersistentVolume>,
-    attachments: HashMap<(&'a DriverName, &'a PersistentVolumeName), &'a Attachment>,
+    pub(super) claims: HashMap<(&'a str, &'a str), &'a Arc<Claim>>,
+    pub(super) persistent: HashMap<&'a PersistentVolumeName, &'a Arc<PersistentVolume>>,
+    attachments: HashMap<(&'a DriverName, &'a PersistentVolumeName), &'a Arc<Attachment>>,
     pub(super) containers: containers::Index<'a>,
     pub(super) said: Said<'a>,
 }
@@ -87,7 +88,7 @@ impl<'a> Index<'a> {
         &self,
         driver: &DriverName,
         volume: &PersistentVolumeName,
-    ) -> Observed<Option<Attachment>> {
+    ) -> Observed<Option<Arc<Attachment>>> {
         let attachments = &self.seen.objects.attachments;
         let found = self.attachments.get(&(driver, volume)).copied();
         match (found, attachments.gaps.first()) {

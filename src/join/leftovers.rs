@@ -165,7 +165,7 @@ impl<'a> Known<'a> {
         let persistent = || {
             let all = self.seen.objects.volumes.items.iter();
             let found = all.clone().find(|one| one.name.as_str() == spec_name);
-            found.map(of_persistent)
+            found.map(|one| of_persistent(one))
         };
         let unseen = || Object::PersistentVolume(spec_name.into(), String::new().into());
         let used = used.map(Volume::object);
@@ -185,7 +185,7 @@ impl<'a> Known<'a> {
                 let csi = one.csi.as_ref();
                 csi.is_some_and(|csi| csi.driver == data.driver && csi.handle == data.handle)
             });
-            found.map(of_persistent)
+            found.map(|one| of_persistent(one))
         })
     }
 }

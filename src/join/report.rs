@@ -40,13 +40,13 @@ pub fn report(
         .volumes
         .items
         .iter()
-        .map(|one| (&one.name, one))
+        .map(|one| (&one.name, one.as_ref()))
         .collect();
     let classes: HashMap<&str, &Class> = objects
         .classes
         .items
         .iter()
-        .map(|one| (one.name.as_str(), one))
+        .map(|one| (one.name.as_str(), one.as_ref()))
         .collect();
     let unlisted = objects.volumes.gaps.first();
     let claims = objects.claims.items.iter().map(|claim| {
@@ -56,14 +56,19 @@ pub fn report(
     });
     let mut claims: Vec<ClaimRow> = claims.collect();
     claims.sort_by_cached_key(urgency);
-    let mut volumes: Vec<VolumeRow> = objects.volumes.items.iter().map(volume).collect();
+    let mut volumes: Vec<VolumeRow> = objects
+        .volumes
+        .items
+        .iter()
+        .map(|one| volume(one))
+        .collect();
     volumes.sort_by_cached_key(|one| {
         let status = ["Failed", "Released", "Available"]
             .iter()
             .position(|status| *status == one.status);
         (status.unwrap_or(9), Reverse(one.capacity), one.name.clone())
     });
-    let mut rows: Vec<ClassRow> = objects.classes.items.iter().map(class).collect();
+    let mut rows: Vec<ClassRow> = objects.classes.items.iter().map(|one| class(one)).collect();
     rows.sort_by_cached_key(|one| (!one.is_default, one.name.clone()));
     if beside.on_nodes.known().is_some() {
         let silent = claims.iter().filter(|one| one.usage.known().is_none());
@@ -175,6 +180,7 @@ fn row(
     ClaimRow {
         claim: claim.claim.clone(),
         phase: terms.phase,
+        deleting: terms.deleting,
         request: claim.request,
         capacity: claim.capacity,
         access_modes: claim.access_modes.clone(),
@@ -202,6 +208,7 @@ fn volume(one: &PersistentVolume) -> VolumeRow {
         access_modes: one.access_modes.clone(),
         reclaim: terms.reclaim,
         status: terms.phase,
+        deleting: terms.deleting,
         claim: one.claim.clone(),
         class: terms.class,
         driver: one.csi.as_ref().map(|csi| csi.driver.to_string()),

@@ -1,6 +1,7 @@
 //! Which volumes are on the node: those that its pods name, and those that lie in the kubelet's directory.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::join::containers::Wanted;
 use crate::join::declared::{asked_read_only, declared_sizes, no_sizes, untouched};
@@ -155,7 +156,7 @@ impl<'a> Joiner<'a> {
         &mut self,
         pod: &Pod,
         volume: &PodVolume,
-        claim: &Claim,
+        claim: &Arc<Claim>,
         name: &PersistentVolumeName,
     ) {
         let gap = missing(&self.seen.objects.volumes)

@@ -4,13 +4,14 @@
 //! read is a gap that names the verb, and the rest is there.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use futures::future::join_all;
 use kube::Client;
 
 use crate::model::names::NodeName;
 use crate::model::objects::{
-    Attachment, Claim, Class, CsiNode, CsiSource, Objects, PersistentVolume, Pod, PodState,
+    Attachment, Claim, Class, CsiNode, CsiSource, Event, Objects, PersistentVolume, Pod, PodState,
     PodVolumeSource,
 };
 use crate::model::observed::{Gap, Listing, Why};
@@ -35,7 +36,7 @@ pub async fn around(client: &Client, namespace: Option<&str>, wanted: Wanted<'_>
     let namespace = namespace.unwrap_or_default();
     let mut objects = match wanted {
         Wanted::Claim(name) => {
-            let claims: Listing<Claim> = list(client, namespace, Some(&named(name))).await;
+            let claims: Listing<Arc<Claim>> = list(client, namespace, Some(&named(name))).await;
             around_claims(client, claims).await
         }
         Wanted::Pod(name) => around_pods(client, namespace, name).await,
@@ -61,7 +62,7 @@ fn nothing() -> Objects {
 }
 
 /// Claims with what they name and who uses them.
-async fn around_claims(client: &Client, claims: Listing<Claim>) -> Objects {
+async fn around_claims(client: &Client, claims: Listing<Arc<Claim>>) -> Objects {
     let mut objects = nothing();
     let around = claims.items.iter().map(|claim| of_claim(client, claim));
     for one in join_all(around).await {
@@ -88,6 +89,9 @@ async fn of_claim(client: &Client, claim: &Claim) -> Objects {
         pod.volumes.iter().any(|volume| is_its(&volume.source))
     };
     let mut events = said(about_claims);
+    for heard in join_all(resizers(claim, &volumes).map(|fields| heard(client, fields))).await {
+        add(&mut events, heard);
+    }
     let users: Vec<&Pod> = pods.items.iter().filter(uses).collect();
     for about in join_all(users.iter().map(|pod| about(client, pod))).await {
         add(&mut events, said(about));
@@ -105,7 +109,7 @@ async fn of_claim(client: &Client, claim: &Claim) -> Objects {
 async fn around_pods(client: &Client, namespace: &str, name: &str) -> Objects {
     let pods = pods(client, namespace, Some(&named(name))).await;
     let mut objects = nothing();
-    let mut claims = Listing::<Claim>::default();
+    let mut claims = Listing::<Arc<Claim>>::default();
     for pod in &pods.items {
         let about_claims = list::<Said>(client, &pod.pod.namespace, Some(ABOUT_CLAIMS));
         let keys = pod
@@ -116,7 +120,7 @@ async fn around_pods(client: &Client, namespace: &str, name: &str) -> Objects {
                 PodVolumeSource::InlineCsi(_) => None,
             });
         let keys: BTreeSet<Key> = keys.collect();
-        let named = join_all(keys.into_iter().map(|key| one::<Claim>(client, key)));
+        let named = join_all(keys.into_iter().map(|key| one::<Arc<Claim>>(client, key)));
         let (about_claims, named, about) = tokio::join!(about_claims, named, about(client, pod));
         add(&mut objects.events, said(about_claims));
         add(&mut objects.events, said(about));
@@ -140,7 +144,7 @@ async fn around_pods(client: &Client, namespace: &str, name: &str) -> Objects {
 
 /// A volume with its claim and who uses that.
 async fn around_volume(client: &Client, name: &str) -> Objects {
-    let volumes: Listing<PersistentVolume> = one(client, none(name)).await;
+    let volumes: Listing<Arc<PersistentVolume>> = one(client, none(name)).await;
     let claim = volumes.items.first().and_then(|one| one.claim.as_ref());
     let mut objects = match claim {
         Some(claim) => {
@@ -175,8 +179,26 @@ async fn about(client: &Client, pod: &Pod) -> Listing<Said> {
     list(client, &pod.pod.namespace, Some(&about)).await
 }
 
+/// What tells whether the resizer lives that a claim waits for, wherever it speaks.
+fn resizers<'a>(
+    claim: &'a Claim,
+    volumes: &'a Listing<Arc<PersistentVolume>>,
+) -> impl Iterator<Item = String> {
+    let waits = claim.bound && claim.request > claim.capacity;
+    let csi = volumes.items.iter().filter_map(|one| one.csi.as_ref());
+    csi.filter(move |_| waits)
+        .map(|csi| format!("{ABOUT_CLAIMS},source=external-resizer {}", csi.driver))
+}
+
+/// Beyond its namespace a caller may be allowed nothing, and then it is no gap: what was said of the
+/// claim itself is there.
+async fn heard(client: &Client, fields: String) -> Listing<Event> {
+    let heard = list::<Said>(client, "", Some(&fields)).await;
+    Listing::complete(said(heard).items)
+}
+
 /// The volume that is named; all of them for a claim that may get any.
-async fn volumes_of(client: &Client, claim: &Claim) -> Listing<PersistentVolume> {
+async fn volumes_of(client: &Client, claim: &Claim) -> Listing<Arc<PersistentVolume>> {
     match &claim.volume {
         Some(name) => one(client, none(name.as_str())).await,
         None => list(client, "", None).await,
@@ -185,7 +207,7 @@ async fn volumes_of(client: &Client, claim: &Claim) -> Listing<PersistentVolume>
 
 /// The class that is named; all of them for a claim that is not bound: then a person wants to see which ones
 /// there are.
-async fn classes_of(client: &Client, claim: &Claim) -> Listing<Class> {
+async fn classes_of(client: &Client, claim: &Claim) -> Listing<Arc<Class>> {
     match &claim.class {
         Some(name) if claim.bound => one(client, none(name.as_str())).await,
         _ if claim.bound => Listing::default(),
@@ -210,7 +232,7 @@ async fn on_nodes(client: &Client, objects: &mut Objects) {
     }
     let named = sources
         .iter()
-        .map(|name| one::<Attachment>(client, none(name)));
+        .map(|name| one::<Arc<Attachment>>(client, none(name)));
     let csi_nodes = nodes
         .iter()
         .map(|node| one::<CsiNode>(client, none(node.as_str())));

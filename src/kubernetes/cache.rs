@@ -3,10 +3,9 @@
 //!
 //! It knows no network; it says what is due, and is told what came back.
 
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-
-use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::model::observed::{Gap, Listing, Why};
@@ -178,6 +177,7 @@ fn unasked<M: Kept>() -> Gap {
 #[cfg(test)]
 mod tests {
     use std::fmt::Write;
+    use std::sync::Arc;
 
     use expect_test::expect;
     use serde_json::{Value, json};
@@ -191,17 +191,17 @@ mod tests {
         ("shop".to_owned(), name.to_owned())
     }
 
-    fn claim(name: &str, status: &Value) -> Arrived<Claim> {
+    fn claim(name: &str, status: &Value) -> Arrived<Arc<Claim>> {
         let metadata = json!({"namespace": "shop", "name": name, "resourceVersion": "7"});
         serde_json::from_value(json!({"metadata": metadata, "status": status})).unwrap()
     }
 
     #[test]
     fn objects_are_asked_for_in_time() {
-        let mut cache = Cache::<Claim>::new(REFRESH);
+        let mut cache = Cache::<Arc<Claim>>::new(REFRESH);
         let now = (Timestamp::UNIX_EPOCH, Instant::now());
         let mut shown = String::new();
-        let mut show = |words: &str, cache: &Cache<Claim>, later: u64| {
+        let mut show = |words: &str, cache: &Cache<Arc<Claim>>, later: u64| {
             let due = cache.due(now.1 + Duration::from_secs(later));
             let due: Vec<String> = due
                 .iter()

@@ -4,6 +4,8 @@
 //! Nothing is said of it before each kind has answered once or failed, so that what is late is not
 //! taken for what is missing.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use kube::Client;
 
@@ -18,10 +20,10 @@ use super::watch::{First, Watch};
 /// The API server as the collector sees it.
 pub struct Cluster {
     pods: Watch<PodInShort>,
-    claims: Watch<Claim>,
-    volumes: Watch<PersistentVolume>,
-    attachments: Watch<Attachment>,
-    classes: Watch<Class>,
+    claims: Watch<Arc<Claim>>,
+    volumes: Watch<Arc<PersistentVolume>>,
+    attachments: Watch<Arc<Attachment>>,
+    classes: Watch<Arc<Class>>,
     nodes: Watch<NodeName>,
     events: Watch<Said>,
 }

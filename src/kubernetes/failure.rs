@@ -114,6 +114,7 @@ fn short(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::fmt::Write;
+    use std::sync::Arc;
 
     use expect_test::expect;
     use kube::core::Status;
@@ -136,7 +137,7 @@ mod tests {
             let mut status = Status::failure(message, "");
             status.code = code;
             let error = Error::Api(status.boxed());
-            let gap = gap::<Attachment>(Verb::Get, &error);
+            let gap = gap::<Arc<Attachment>>(Verb::Get, &error);
             writeln!(shown, "{code} {gap} {}", is_expired(&error)).unwrap();
         }
         expect![[r#"

@@ -4,6 +4,8 @@
 //! fortieth of their size. An object that cannot be read is a value too, so that it is one gap and
 //! not the end of its list. The same conversions serve the manifests directory.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::storage::v1 as storage;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
@@ -137,17 +139,17 @@ impl Kept for PodInShort {
     }
 }
 
-impl Kept for Claim {
+impl Kept for Arc<Claim> {
     type Foreign = core::PersistentVolumeClaim;
 
     const BEYOND: &str = "/status/healthStatus";
 
     fn put_beyond(&mut self, beyond: &Value) {
-        convert::claim_health(self, beyond);
+        convert::claim_health(Arc::make_mut(self), beyond);
     }
 
     fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
-        convert::claim(foreign)
+        convert::claim(foreign).map(Arc::new)
     }
 
     fn is_settled(&self) -> bool {
@@ -158,19 +160,19 @@ impl Kept for Claim {
     }
 }
 
-impl Kept for PersistentVolume {
+impl Kept for Arc<PersistentVolume> {
     type Foreign = core::PersistentVolume;
 
     fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
-        convert::persistent_volume(foreign)
+        convert::persistent_volume(foreign).map(Arc::new)
     }
 }
 
-impl Kept for Attachment {
+impl Kept for Arc<Attachment> {
     type Foreign = storage::VolumeAttachment;
 
     fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
-        convert::attachment(foreign)
+        convert::attachment(foreign).map(Arc::new)
     }
 
     fn is_settled(&self) -> bool {
@@ -203,11 +205,11 @@ impl Kept for NodeName {
     }
 }
 
-impl Kept for Class {
+impl Kept for Arc<Class> {
     type Foreign = storage::StorageClass;
 
     fn convert(foreign: Self::Foreign) -> Result<Self, convert::Error> {
-        convert::class(foreign)
+        convert::class(foreign).map(Arc::new)
     }
 }
 
@@ -278,7 +280,7 @@ mod tests {
 
     #[test]
     fn an_object_that_cannot_be_read_keeps_its_name() {
-        let arrived: Arrived<Claim> = serde_json::from_value(json!({
+        let arrived: Arrived<Arc<Claim>> = serde_json::from_value(json!({
             "metadata": {"namespace": "shop", "name": "orders", "resourceVersion": "7"},
             "spec": {"resources": {"requests": {"storage": "much"}}},
         }))
@@ -291,17 +293,20 @@ mod tests {
                 .unwrap_err()
                 .contains("requests.storage is \"much\"")
         );
-        let arrived: Arrived<Claim> =
+        let arrived: Arrived<Arc<Claim>> =
             serde_json::from_value(json!({"metadata": {"name": "x"}, "spec": 5})).unwrap();
         assert!(arrived.object.is_err());
     }
 
     #[test]
     fn resources_are_named_as_roles_name_them() {
-        assert_eq!(Claim::resource(), "persistentvolumeclaims");
-        assert_eq!(Attachment::resource(), "volumeattachments.storage.k8s.io");
+        assert_eq!(Arc::<Claim>::resource(), "persistentvolumeclaims");
         assert_eq!(
-            Claim::path("shop"),
+            Arc::<Attachment>::resource(),
+            "volumeattachments.storage.k8s.io"
+        );
+        assert_eq!(
+            Arc::<Claim>::path("shop"),
             "/api/v1/namespaces/shop/persistentvolumeclaims"
         );
         assert_eq!(CsiNode::path(""), "/apis/storage.k8s.io/v1/csinodes");

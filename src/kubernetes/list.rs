@@ -3,6 +3,7 @@
 //! Whatever the caller may not read is a gap that names the verb, and the rest is there.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
@@ -59,9 +60,9 @@ pub async fn everything(
     let namespace = namespace.unwrap_or_default();
     let (pods, claims, volumes, classes, events) = tokio::join!(
         pages::<PodInShort>(client, namespace, all, told),
-        pages::<Claim>(client, namespace, labels, told),
-        pages::<PersistentVolume>(client, "", all, told),
-        pages::<Class>(client, "", all, told),
+        pages::<Arc<Claim>>(client, namespace, labels, told),
+        pages::<Arc<PersistentVolume>>(client, "", all, told),
+        pages::<Arc<Class>>(client, "", all, told),
         pages::<Said>(client, namespace, about_claims, told),
     );
     let unasked = || Gap::new(Why::NotAsked, "of no use for a report");
@@ -72,7 +73,7 @@ pub async fn everything(
         },
         claims,
         volumes,
-        attachments: Listing::<Attachment>::unknown(unasked()),
+        attachments: Listing::<Arc<Attachment>>::unknown(unasked()),
         csi_nodes: Listing::unknown(unasked()),
         nodes: Listing::unknown(unasked()),
         classes,

@@ -5,6 +5,7 @@
 //! heard, and says so when it is too old to be judged by.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -49,11 +50,11 @@ pub struct Node {
     client: Client,
     name: NodeName,
     pods: Watch<Pod>,
-    claims: Cache<Claim>,
-    volumes: Cache<PersistentVolume>,
-    attachments: Cache<Attachment>,
+    claims: Cache<Arc<Claim>>,
+    volumes: Cache<Arc<PersistentVolume>>,
+    attachments: Cache<Arc<Attachment>>,
     csi_nodes: Cache<CsiNode>,
-    classes: Cache<Class>,
+    classes: Cache<Arc<Class>>,
     /// What was said of objects under expansion, by namespace and UID.
     said: Cache<Said>,
     /// The pods as they were last time: a change is a reason to look at their claims.

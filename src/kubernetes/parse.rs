@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::Value;
 use serde_saphyr::{DeserializeError as YamlError, UserMessageFormatter};
@@ -75,12 +76,12 @@ type Key = (String, String);
 #[derive(Debug, Default)]
 pub struct Parsed {
     pods: BTreeMap<Key, PodInFull>,
-    claims: BTreeMap<Key, Claim>,
-    volumes: BTreeMap<Key, PersistentVolume>,
-    attachments: BTreeMap<Key, Attachment>,
+    claims: BTreeMap<Key, Arc<Claim>>,
+    volumes: BTreeMap<Key, Arc<PersistentVolume>>,
+    attachments: BTreeMap<Key, Arc<Attachment>>,
     csi_nodes: BTreeMap<Key, CsiNode>,
     nodes: BTreeMap<Key, NodeName>,
-    classes: BTreeMap<Key, Class>,
+    classes: BTreeMap<Key, Arc<Class>>,
     /// Nothing said for those about objects that are none of ours.
     events: BTreeMap<Key, Said>,
     gaps: BTreeMap<Kind, Vec<Gap>>,

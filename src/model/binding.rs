@@ -1,5 +1,7 @@
 //! Claims that are bound to nothing that is there, and what could be theirs.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::model::finding::{Object, Subject};
@@ -13,9 +15,9 @@ pub struct Binding {
     /// Claims that wait, and claims that are lost.
     pub claims: Listing<Waiting>,
     /// PersistentVolumes that are not bound.
-    pub free: Listing<PersistentVolume>,
+    pub free: Listing<Arc<PersistentVolume>>,
     /// StorageClasses.
-    pub classes: Listing<Class>,
+    pub classes: Listing<Arc<Class>>,
     /// Claims that pods name and that do not exist.
     pub absent: Listing<Absent>,
     /// Why all of these may have changed since they were read.
@@ -26,9 +28,9 @@ pub struct Binding {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
     /// The claim.
-    pub claim: Claim,
+    pub claim: Arc<Claim>,
     /// The PersistentVolume that it names, where there is one of that name.
-    pub named: Observed<Option<PersistentVolume>>,
+    pub named: Observed<Option<Arc<PersistentVolume>>>,
     /// The pods that name it and are not over.
     pub users: Observed<Vec<User>>,
     /// What was said of it.

@@ -1,10 +1,9 @@
 //! What a node said last, in short: all of it that is needed often. The scan itself lies packed.
 
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
-
-use jiff::Timestamp;
 
 use crate::model::driver::Driver;
 use crate::model::finding::{Finding, Object};
@@ -141,6 +140,8 @@ fn hash(word: &str) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::model::finding::{Key, Problem, Severity, State};
     use crate::model::sample;
@@ -150,7 +151,7 @@ mod tests {
         let mut facts = sample::node();
         let mut other = facts.volumes.items[0].clone();
         other.spec_name = "pvc-22".into();
-        let claim = other.claim.as_mut().unwrap();
+        let claim = Arc::make_mut(other.claim.as_mut().unwrap());
         claim.claim.name = "invoices".to_owned();
         facts.volumes.items.push(other);
         let gap = facts.drivers.items[0].plugin.gap().cloned();

@@ -1,5 +1,7 @@
 //! The little of each Kubernetes object that rules read.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::model::driver::Registration;
@@ -19,17 +21,17 @@ pub struct Objects {
     /// Pods.
     pub pods: Listing<Pod>,
     /// Claims.
-    pub claims: Listing<Claim>,
+    pub claims: Listing<Arc<Claim>>,
     /// PersistentVolumes.
-    pub volumes: Listing<PersistentVolume>,
+    pub volumes: Listing<Arc<PersistentVolume>>,
     /// VolumeAttachments.
-    pub attachments: Listing<Attachment>,
+    pub attachments: Listing<Arc<Attachment>>,
     /// CSINodes.
     pub csi_nodes: Listing<CsiNode>,
     /// The names of the Nodes.
     pub nodes: Listing<NodeName>,
     /// StorageClasses.
-    pub classes: Listing<Class>,
+    pub classes: Listing<Arc<Class>>,
     /// Events about claims, volumes and pods.
     pub events: Listing<Event>,
     /// Which of these may have changed since they were read.

@@ -61,6 +61,8 @@ pub struct VolumeRow {
     pub reclaim: String,
     /// `status.phase`.
     pub status: String,
+    /// It has a deletion timestamp.
+    pub deleting: bool,
     /// The claim that it is for.
     pub claim: Option<ClaimRef>,
     /// Its class.
@@ -71,6 +73,13 @@ pub struct VolumeRow {
     pub created: Option<Timestamp>,
 }
 
+impl VolumeRow {
+    /// The status as kubectl shows it.
+    pub fn shown(&self) -> &str {
+        shown(self.deleting, &self.status)
+    }
+}
+
 /// A claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimRow {
@@ -78,6 +87,8 @@ pub struct ClaimRow {
     pub claim: ClaimRef,
     /// `status.phase`.
     pub phase: ClaimPhase,
+    /// It has a deletion timestamp.
+    pub deleting: bool,
     /// What it asks for.
     pub request: Option<Bytes>,
     /// What it has.
@@ -100,6 +111,18 @@ pub struct ClaimRow {
     pub findings: Observed<Vec<String>>,
     /// When it was made.
     pub created: Option<Timestamp>,
+}
+
+impl ClaimRow {
+    /// The status as kubectl shows it.
+    pub fn shown(&self) -> &str {
+        shown(self.deleting, self.phase.as_str())
+    }
+}
+
+/// What is being deleted has no other status for kubectl (`pkg/printers/internalversion`).
+fn shown(deleting: bool, phase: &str) -> &str {
+    if deleting { "Terminating" } else { phase }
 }
 
 /// What volumes and claims of one kind sum up to.
@@ -139,4 +162,15 @@ pub struct OnNodes {
     pub nodes: Vec<NodeName>,
     /// What is in it.
     pub usage: Observed<Usage>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_being_deleted_is_terminating_as_for_kubectl() {
+        assert_eq!(shown(true, "Bound"), "Terminating");
+        assert_eq!(shown(false, "Bound"), "Bound");
+    }
 }

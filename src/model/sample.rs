@@ -2,6 +2,7 @@
 //!
 //! Claim `shop/orders-db`, 10Gi of ext4 on `/dev/sdb`, in pod `shop/orders-0` on `node-1`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -127,9 +128,9 @@ pub fn volume() -> Volume {
         spec_name: "pvc-11".into(),
         driver: "disk.example.com".into(),
         handle: Observed::Known("vol-11".into()),
-        claim: Some(claim()),
-        persistent: Observed::Known(Some(persistent())),
-        attachment: Observed::Known(Some(Attachment {
+        claim: Some(Arc::new(claim())),
+        persistent: Observed::Known(Some(Arc::new(persistent()))),
+        attachment: Observed::Known(Some(Arc::new(Attachment {
             name: "csi-0011".into(),
             driver: "disk.example.com".into(),
             volume: Some("pvc-11".into()),
@@ -137,13 +138,13 @@ pub fn volume() -> Volume {
             attached: true,
             error: None,
             terms: None,
-        })),
-        class: Observed::Known(Some(Class {
+        }))),
+        class: Observed::Known(Some(Arc::new(Class {
             name: "fast".into(),
             provisioner: "disk.example.com".into(),
             expandable: true,
             terms: None,
-        })),
+        }))),
         events: Listing::default(),
         resizer_seen: None,
         mode: VolumeMode::Filesystem,

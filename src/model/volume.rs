@@ -1,5 +1,7 @@
 //! One volume on one node, joined from mounts, the kubelet's directory, the plugin and the API.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::model::finding::{Object, Subject};
@@ -23,13 +25,13 @@ pub struct Volume {
     /// What the driver calls it.
     pub handle: Observed<VolumeHandle>,
     /// Its claim; none for inline volumes and where no source of objects is configured.
-    pub claim: Option<Claim>,
+    pub claim: Option<Arc<Claim>>,
     /// Its PersistentVolume.
-    pub persistent: Observed<Option<PersistentVolume>>,
+    pub persistent: Observed<Option<Arc<PersistentVolume>>>,
     /// Its attachment to this node; none where the driver attaches nothing.
-    pub attachment: Observed<Option<Attachment>>,
+    pub attachment: Observed<Option<Arc<Attachment>>>,
     /// The class of its claim; none where the claim names none, or one that is gone.
-    pub class: Observed<Option<Class>>,
+    pub class: Observed<Option<Arc<Class>>>,
     /// What was said of its expansion, oldest first: about the claim and the pods that use it.
     pub events: Listing<Event>,
     /// When the resizer of its driver was last heard to speak of any claim.

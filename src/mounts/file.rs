@@ -139,6 +139,17 @@ pub(super) fn why(error: &io::Error) -> Why {
     }
 }
 
+/// The gap of a place that every host has: that it is not there says nothing of what was looked for in it.
+pub(super) fn of_source(gap: Gap) -> Gap {
+    match gap.why {
+        Why::NotFound => Gap {
+            why: Why::Unavailable,
+            ..gap
+        },
+        _ => gap,
+    }
+}
+
 /// The gap for a failed attempt.
 pub(super) fn gap(attempt: &str, path: &HostPath, error: &io::Error) -> Gap {
     Gap::new(why(error), format!("{attempt} {path}: {error}"))

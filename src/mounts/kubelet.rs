@@ -80,6 +80,7 @@ impl Reader<'_> {
             Err(error) => {
                 let path = self.root.join("pods");
                 let gap = file::gap("list the pods' directories in", &path, &error);
+                let gap = file::of_source(gap);
                 found.pod_volumes = Listing::unknown(gap.clone());
                 found.in_tree = Listing::unknown(gap);
                 return;

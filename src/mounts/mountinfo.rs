@@ -29,7 +29,10 @@ pub fn read_table(host_root: &Path) -> Listing<Mount> {
             format!("read the mount table {path}: it is empty"),
         )),
         Ok(table) => parse_mountinfo(&table),
-        Err(error) => Listing::unknown(file::gap("read the mount table", &path, &error)),
+        Err(error) => {
+            let gap = file::gap("read the mount table", &path, &error);
+            Listing::unknown(file::of_source(gap))
+        }
     }
 }
 

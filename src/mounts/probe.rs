@@ -95,8 +95,9 @@ impl Prober {
     /// A prober whose callers wait at most `deadline` for a filesystem, and that leaves at most
     /// `max_stuck` threads behind in filesystems that do not answer before it runs out of fresh ones.
     pub fn new(host_root: PathBuf, deadline: Duration, max_stuck: usize) -> Self {
+        let live = touch::is_live(&host_root);
         Self::with(deadline, max_stuck, move |task| {
-            touch::touch(&host_root, task)
+            touch::touch(&host_root, live, task)
         })
     }
 

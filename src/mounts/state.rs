@@ -89,6 +89,7 @@ impl Kernel {
         let waiting = self.read_waiting(now, mounts);
         looked.states.reserve(mounts.len());
         looked.sizes.reserve(mounts.len());
+        let blind = sysfs::missing(&self.host_root);
         for (mount, (device, size)) in mounts.iter().zip(devices) {
             looked.sizes.insert(mount.target.clone(), size);
             let connection = connection(mount);
@@ -109,9 +110,17 @@ impl Kernel {
                 };
                 looked.suspects.insert(mount.device, suspicion);
             }
-            let errors = self.read_errors(mount, device, &mut looked.errors_rose);
+            let blind = blind.as_ref().filter(|_| device.is_some());
+            let errors = match blind {
+                Some(gap) => Observed::Unknown(gap.clone()),
+                None => self.read_errors(mount, device, &mut looked.errors_rose),
+            };
+            let device = match blind {
+                Some(gap) => Observed::Unknown(gap.clone()),
+                None => Observed::Known(device),
+            };
             let state = KernelState {
-                device: Observed::Known(device),
+                device,
                 errors,
                 waiting: waiting.unwrap_or(Observed::Known(None)),
             };

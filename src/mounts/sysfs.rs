@@ -25,7 +25,7 @@ pub fn device_size(host_root: &Path, device: DeviceNumber) -> Observed<Option<By
     let path = HostPath::from(format!("/sys/dev/block/{device}/size"));
     let read = match file::read_sysfs(&file::below(host_root, &path)) {
         Ok(read) => read,
-        Err(error) => return Observed::Unknown(file::gap("read", &path, &error)),
+        Err(error) => return Observed::Unknown(gap(host_root, &path, &error)),
     };
     match parse_size(&read) {
         Some(size) => Observed::Known(Some(size)),
@@ -43,6 +43,13 @@ pub struct Activity {
     pub completed: u64,
     /// Requests that were begun and have not ended.
     pub in_flight: u64,
+}
+
+/// Why nothing of block devices is seen, where that is so.
+pub fn missing(host_root: &Path) -> Option<Gap> {
+    let all = HostPath::from("/sys/dev/block");
+    let error = std::fs::metadata(file::below(host_root, &all)).err()?;
+    Some(file::of_source(file::gap("look into", &all, &error)))
 }
 
 /// Whether the kernel has a device; not known where sysfs itself cannot be seen.
@@ -124,7 +131,16 @@ fn read<T>(
                 format!("read {path}: it holds no such number"),
             )),
         },
-        Err(error) => Observed::Unknown(file::gap("read", path, &error)),
+        Err(error) => Observed::Unknown(gap(host_root, path, &error)),
+    }
+}
+
+/// Why something in sysfs could not be read; without sysfs itself nothing of it is known not to be there.
+fn gap(host_root: &Path, path: &HostPath, error: &std::io::Error) -> Gap {
+    let gap = file::gap("read", path, error);
+    match missing(host_root) {
+        Some(_) => file::of_source(gap),
+        None => gap,
     }
 }
 
@@ -233,6 +249,16 @@ mod tests {
         assert_eq!(parse_size(b"18446744073709551615\n"), None);
         assert_eq!(parse_size(b"-1\n"), None);
         assert_eq!(parse_size(b""), None);
+    }
+
+    #[test]
+    fn without_sysfs_nothing_is_known_to_be_missing() {
+        let host = tempfile::tempdir().unwrap();
+        let device = DeviceNumber { major: 8, minor: 0 };
+        let why = |host: &Path| device_size(host, device).gap().map(|gap| gap.why);
+        assert_eq!(why(host.path()), Some(Why::Unavailable));
+        std::fs::create_dir_all(host.path().join("sys/dev/block")).unwrap();
+        assert_eq!(why(host.path()), Some(Why::NotFound));
     }
 
     #[test]

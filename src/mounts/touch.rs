@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, major, minor, stat};
+use nix::sys::statfs::{PROC_SUPER_MAGIC, statfs};
 use nix::sys::statvfs::{Statvfs, statvfs};
 
 use crate::model::mount::{DeviceNumber, Usage};
@@ -43,13 +44,31 @@ pub(super) struct Answer {
     pub(super) sick: bool,
 }
 
-/// Asks the filesystem.
-pub(super) fn touch(host_root: &Path, task: &Task) -> Answer {
+/// The filesystems of disks: `statfs` answers for them from memory, and what it says of a path has the number that
+/// the mount table has (btrfs numbers its subvolumes itself).
+const OF_DISKS: [&str; 4] = ["ext2", "ext3", "ext4", "xfs"];
+
+/// Whether the host's root is that of a machine that runs, and no recorded one.
+pub(super) fn is_live(host_root: &Path) -> bool {
+    statfs(&host_root.join("proc")).is_ok_and(|found| found.filesystem_type() == PROC_SUPER_MAGIC)
+}
+
+/// Asks the filesystem; `live` where the host's mounts are to be seen here too.
+pub(super) fn touch(host_root: &Path, live: bool, task: &Task) -> Answer {
     let look = |target| match statvfs(&file::below(host_root, target)) {
+        Ok(_) if live && is_another(&file::below(host_root, target), task) => {
+            let what = format!(
+                "see what is mounted at {target}: another filesystem is there for the agent than for the host; \
+                 the kubelet's directory needs mountPropagation HostToContainer"
+            );
+            Observed::Unknown(Gap::new(Why::Unavailable, what))
+        }
         Ok(stat) => Observed::Known(Filesystem {
             usage: usage(&stat),
             true_size: None,
         }),
+        // The host has it: then it is not to be seen from here.
+        Err(errno) if live => Observed::Unknown(file::of_source(gap("statfs of", target, errno))),
         Err(errno) => Observed::Unknown(gap("statfs of", target, errno)),
     };
     let mut filesystems: Vec<Observed<Filesystem>> = task.targets.iter().map(look).collect();
@@ -73,19 +92,35 @@ pub(super) fn touch(host_root: &Path, task: &Task) -> Answer {
     Answer { filesystems, sick }
 }
 
+/// Whether a path leads into another filesystem here than on the host: what the kubelet mounts later shows here only
+/// where mounts propagate.
+fn is_another(path: &Path, task: &Task) -> bool {
+    let number = |number| DeviceNumber {
+        major: u32::try_from(major(number)).unwrap_or(u32::MAX),
+        minor: u32::try_from(minor(number)).unwrap_or(u32::MAX),
+    };
+    OF_DISKS.contains(&task.fs_type.as_ref())
+        && stat(path).is_ok_and(|found| number(found.st_dev) != task.device)
+}
+
 /// Opens and reads the first of the places that is a directory and may be opened; its true size,
-/// where the filesystem tells it. An error is one of the filesystem, not of our rights.
+/// where the filesystem tells it. An error is one of the filesystem, or of our rights where without them
+/// nothing is known: other filesystems have answered by `statfs`, and a server may well refuse us.
 fn look_inside<'a>(
     host_root: &Path,
     targets: impl Iterator<Item = &'a HostPath>,
     task: &Task,
 ) -> Result<Option<Bytes>, Errno> {
+    let mut denied = None;
     for target in targets {
         let root = match open_directory(&file::below(host_root, target)) {
             Ok(root) => root,
             Err(errno) if is_sick(errno) => return Err(errno),
-            // A file that is mounted alone, or a directory that is not ours to read.
-            Err(_) => continue,
+            Err(errno) => {
+                // A file that is mounted alone, or a directory that is not ours to read.
+                denied = denied.or((errno == Errno::EACCES).then_some(errno));
+                continue;
+            }
         };
         let size = (task.fs_type == "xfs")
             .then(|| xfs::size(&root).ok())
@@ -96,7 +131,10 @@ fn look_inside<'a>(
             _ => Ok(size),
         };
     }
-    Ok(None)
+    match denied {
+        Some(errno) if OF_DISKS.contains(&task.fs_type.as_ref()) => Err(errno),
+        _ => Ok(None),
+    }
 }
 
 /// Opens a directory to read it, without a trace where that is allowed (`O_NOATIME` is for its owner).
@@ -148,5 +186,51 @@ fn usage(stat: &Statvfs) -> Usage {
         available_bytes: bytes(stat.blocks_available()),
         total_inodes: stat.files(),
         used_inodes: stat.files().saturating_sub(stat.files_free()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer_of(device: DeviceNumber, fs_type: &str, live: bool) -> Observed<Filesystem> {
+        let task = Task {
+            device,
+            targets: vec!["/proc".into()],
+            fs_type: fs_type.into(),
+            inside: false,
+        };
+        let mut answer = touch(Path::new("/"), live, &task);
+        answer.filesystems.remove(0)
+    }
+
+    #[test]
+    fn a_root_that_runs_is_told_from_a_recorded_one() {
+        assert!(is_live(Path::new("/")));
+        assert!(!is_live(Path::new(
+            "tests/scenarios/healthy/host/var/lib/kubelet"
+        )));
+    }
+
+    #[test]
+    fn another_filesystem_than_the_hosts_is_no_answer() {
+        let elsewhere = DeviceNumber {
+            major: 7,
+            minor: 4095,
+        };
+        let answer = answer_of(elsewhere, "ext4", true);
+        assert_eq!(
+            answer.gap().map(ToString::to_string).unwrap_or_default(),
+            "see what is mounted at /proc: another filesystem is there for the agent than for the host; the kubelet's directory needs mountPropagation HostToContainer (Unavailable)"
+        );
+        // Recorded, or numbered by its filesystem itself: nothing can be compared.
+        assert!(answer_of(elsewhere, "ext4", false).known().is_some());
+        assert!(answer_of(elsewhere, "btrfs", true).known().is_some());
+        let found = stat("/proc").unwrap().st_dev;
+        let same = DeviceNumber {
+            major: u32::try_from(major(found)).unwrap(),
+            minor: u32::try_from(minor(found)).unwrap(),
+        };
+        assert!(answer_of(same, "ext4", true).known().is_some());
     }
 }

@@ -1,7 +1,6 @@
 //! `AttachLimitReached`: a pod waits, because its node has as many volumes attached as the driver allows.
 
 use std::time::Duration;
-
 use crate::model::driver::Driver;
 use crate::model::facts::NodeFacts;
 use crate::model::finding::{Problem, Severity};
@@ -76,6 +75,8 @@ fn problem(node: &NodeFacts, volume: &Volume, published: &Published, driver: Opt
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use expect_test::expect;
 
     use crate::model::objects::PodState;
@@ -94,6 +95,7 @@ mod tests {
             published.inside = Observed::Known(Vec::new());
             volume.staged = Observed::Known(None);
             if let Observed::Known(Some(attachment)) = &mut volume.attachment {
+                let attachment = Arc::make_mut(attachment);
                 attachment.attached = false;
                 attachment.error = error.map(ToOwned::to_owned);
             }

@@ -1,7 +1,6 @@
 //! `ClaimLost`: the volume of a bound claim is gone.
 
 use std::time::Duration;
-
 use crate::binding::{Standing, Unbound};
 use crate::model::finding::{Object, Problem, Severity, quote};
 use crate::model::stage::{BindStage, Stage};
@@ -59,6 +58,8 @@ fn check(unbound: &Unbound<'_>, verdicts: &mut Verdicts) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use expect_test::expect;
 
     use crate::binding::sample::{free, waiting};
@@ -71,7 +72,7 @@ mod tests {
 
     fn lost(one: &mut Waiting, terms: &mut ClaimTerms) {
         terms.phase = ClaimPhase::Lost;
-        one.claim.volume = Some("pvc-11".into());
+        Arc::make_mut(&mut one.claim).volume = Some("pvc-11".into());
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! `DefaultStorageClassMissing`: a claim without a class waits, and there is no default one.
 
 use std::time::Duration;
-
 use crate::binding::{Standing, Unbound};
 use crate::model::finding::{Problem, Severity, quote};
 use crate::model::stage::{BindStage, Stage};
@@ -49,6 +48,8 @@ fn check(unbound: &Unbound<'_>, verdicts: &mut Verdicts) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use expect_test::expect;
 
     use crate::binding::sample::{free, waiting};
@@ -86,7 +87,7 @@ mod tests {
     fn a_default_class_is_about_to_be_taken() {
         let facts = waiting(|_, terms, binding| {
             terms.class = None;
-            binding.classes.items[0].terms = Some(Box::new(ClassTerms {
+            Arc::make_mut(&mut binding.classes.items[0]).terms = Some(Box::new(ClassTerms {
                 is_default: true,
                 ..ClassTerms::default()
             }));

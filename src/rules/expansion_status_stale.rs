@@ -1,7 +1,6 @@
 //! `ExpansionStatusStale`: the volume has grown, and the claim still says that it waits.
 
 use std::time::Duration;
-
 use crate::expansion::{Case, Ground, Standing};
 use crate::model::finding::Severity;
 use crate::model::observed::Gap;
@@ -71,6 +70,8 @@ fn marks(case: &Case<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use expect_test::expect;
 
     use crate::expansion::sample::{done, enlarged, failed, hide_volume};
@@ -162,6 +163,7 @@ mod tests {
     fn a_volume_of_several_nodes_is_quiet() {
         let node = grown(|_, volume| {
             if let Observed::Known(Some(persistent)) = &mut volume.persistent {
+                let persistent = Arc::make_mut(persistent);
                 persistent.access_modes = vec!["ReadWriteMany".to_owned()];
             }
         });

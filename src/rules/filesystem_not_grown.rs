@@ -1,7 +1,6 @@
 //! `FilesystemNotGrown`: everybody says that the expansion is done, and the filesystem is still small.
 
 use std::time::Duration;
-
 use crate::expansion::{Case, Ground, Standing};
 use crate::model::finding::{Problem, Severity, quote};
 use crate::model::mount::Mount;
@@ -70,6 +69,8 @@ fn compare(mount: &Mount, has_device: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use expect_test::expect;
 
     use crate::model::facts::NodeFacts;
@@ -86,10 +87,12 @@ mod tests {
     fn told_done(change: impl FnOnce(&mut Volume)) -> NodeFacts {
         sample::degraded(|volume| {
             if let Observed::Known(Some(persistent)) = &mut volume.persistent {
+                let persistent = Arc::make_mut(persistent);
                 persistent.capacity = Some(Bytes(20 * GI));
                 persistent.capacity_before_resize = Some(Bytes(10 * GI));
             }
             if let Some(claim) = &mut volume.claim {
+                let claim = Arc::make_mut(claim);
                 claim.request = Some(Bytes(20 * GI));
                 claim.capacity = Some(Bytes(20 * GI));
                 claim.allocated = Some(Bytes(20 * GI));
@@ -163,6 +166,7 @@ mod tests {
     fn an_expansion_under_way_is_quiet() {
         let node = told_done(|volume| {
             if let Some(claim) = &mut volume.claim {
+                let claim = Arc::make_mut(claim);
                 claim.capacity = Some(Bytes(10 * GI));
                 claim.resize_status = Some("NodeResizeInProgress".to_owned());
             }
@@ -197,9 +201,11 @@ mod tests {
         let restored = |change: fn(&mut Volume)| {
             sample::degraded(|volume| {
                 if let Observed::Known(Some(persistent)) = &mut volume.persistent {
+                    let persistent = Arc::make_mut(persistent);
                     persistent.capacity = Some(Bytes(20 * GI));
                 }
                 if let Some(claim) = &mut volume.claim {
+                    let claim = Arc::make_mut(claim);
                     claim.request = Some(Bytes(20 * GI));
                     claim.capacity = Some(Bytes(20 * GI));
                     claim.made_from = Some("VolumeSnapshot orders-nightly".to_owned());
@@ -232,9 +238,11 @@ mod tests {
     fn a_controller_that_said_that_no_node_is_needed_is_held_to_it() {
         let node = told_done(|volume| {
             if let Observed::Known(Some(persistent)) = &mut volume.persistent {
+                let persistent = Arc::make_mut(persistent);
                 persistent.capacity_before_resize = None;
             }
             if let Some(claim) = &mut volume.claim {
+                let claim = Arc::make_mut(claim);
                 claim.allocated = None;
                 claim.node_expansion_not_required = true;
             }

@@ -1,11 +1,10 @@
 //! `NoMatchingVolume`: a claim waits for a volume that is made by hand, and none fits.
 
 use std::time::Duration;
-
-use crate::binding::{Misfit, Standing, Unbound};
+use crate::binding::{Standing, Unbound, Unfit};
 use crate::model::binding::Waiting;
 use crate::model::finding::{Object, Problem, Severity, quote};
-use crate::model::objects::PersistentVolume;
+use crate::model::names::ClaimRef;
 use crate::model::stage::{BindStage, Stage};
 use crate::rules::{Check, Rule, Verdicts};
 
@@ -32,8 +31,11 @@ fn check(unbound: &Unbound<'_>, verdicts: &mut Verdicts) {
         ))
         .because("spec.volumeName", *name, format!("claim {claim}"))
         .because("volume", "not there", format!("persistentvolume {name}"))
-        .next("See which volumes there are.", "kubectl get pv"),
-        Standing::NoneFits(misfits) => none_fits(one, misfits),
+        .next(
+            "See whether another name was meant. What a claim names cannot be changed: make that volume, or the claim anew.",
+            "kubectl get pv",
+        ),
+        Standing::NoneFits(unfit) => none_fits(one, unfit),
         _ => return verdicts.ok(one.subject()),
     };
     let problem = problem.since(unbound.created()).next(
@@ -47,71 +49,91 @@ fn check(unbound: &Unbound<'_>, verdicts: &mut Verdicts) {
     verdicts.problem(one.subject(), problem);
 }
 
-fn none_fits(one: &Waiting, misfits: &[(&PersistentVolume, Misfit)]) -> Problem {
+fn none_fits(one: &Waiting, unfit: &[Unfit<'_>]) -> Problem {
     let claim = &one.claim.claim;
     let wants = one.claim.request.unwrap_or_default();
     let modes = one.claim.access_modes.join(",");
-    let named = one.claim.volume.is_some();
-    let message = match misfits {
-        [] => format!(
-            "Claim {claim} waits for a PersistentVolume made by hand, and none is Available."
-        ),
-        [(volume, misfit)] if named => format!(
-            "Claim {claim} names PersistentVolume {}, which cannot be its own: {misfit}.",
-            volume.name
-        ),
-        [(volume, misfit)] => format!(
-            "Claim {claim} waits for a PersistentVolume made by hand, and {} does not fit: {misfit}.",
-            volume.name
-        ),
-        [(volume, misfit), rest @ ..] => format!(
-            "Claim {claim} waits for a PersistentVolume made by hand, and none of {} fits; the nearest is {}: {misfit}.",
-            rest.len() + 1,
-            volume.name
-        ),
-    };
-    let mut problem = Problem::new(message).because(
+    let mut problem = Problem::new(message(one, unfit)).because(
         "asks for",
         format!("{wants}, {modes}"),
         format!("claim {claim}"),
     );
-    for (volume, misfit) in misfits.iter().take(SHOWN) {
+    for one in unfit.iter().take(SHOWN) {
         problem = problem.because(
             "does not fit",
-            misfit.to_string(),
-            format!("persistentvolume {}", volume.name),
+            one.to_string(),
+            format!("persistentvolume {}", one.volume.name),
         );
     }
-    if misfits.len() > SHOWN {
-        let more = format!("{} more volumes", misfits.len() - SHOWN);
+    if unfit.len() > SHOWN {
+        let more = format!("{} more volumes", unfit.len() - SHOWN);
         problem = problem.because("do not fit", more, "persistentvolumes");
     }
-    let earlier = misfits.iter().find(|(_, misfit)| {
-        matches!(misfit, Misfit::OtherClaim(of) if of.namespace == claim.namespace && of.name == claim.name)
+    let related = unfit.iter().take(SHOWN).map(|one| {
+        Object::PersistentVolume(one.volume.name.clone(), one.volume.uid.clone())
     });
-    if let Some((volume, _)) = earlier {
-        problem = problem.next(
-            format!("PersistentVolume {} still belongs to an earlier claim of this name. If its data is to go on here, let go of that claim.", volume.name),
-            format!("kubectl patch pv {} --type=json -p '[{{\"op\":\"remove\",\"path\":\"/spec/claimRef\"}}]'", quote(&volume.name)),
-        );
+    with_steps(problem, one, unfit).related(related.collect())
+}
+
+fn message(one: &Waiting, unfit: &[Unfit<'_>]) -> String {
+    let claim = &one.claim.claim;
+    match unfit {
+        [] => format!(
+            "Claim {claim} waits for a PersistentVolume made by hand, and none is Available."
+        ),
+        [one_of] if one.claim.volume.is_some() => format!(
+            "Claim {claim} names PersistentVolume {}, which cannot be its own: {one_of}.",
+            one_of.volume.name
+        ),
+        [one_of] => format!(
+            "Claim {claim} waits for a PersistentVolume made by hand, and {} does not fit: {one_of}.",
+            one_of.volume.name
+        ),
+        [nearest, ..] => format!(
+            "Claim {claim} waits for a PersistentVolume made by hand, and none of {} fits; the nearest is {}: {nearest}.",
+            unfit.len(),
+            nearest.volume.name
+        ),
     }
-    let related = misfits.iter().take(SHOWN);
-    let related = related.map(|(volume, _)| {
-        Object::PersistentVolume(volume.name.clone(), volume.uid.clone())
-    });
-    problem
-        .next("See what the volumes offer, and make one that fits.", "kubectl get pv -o wide")
-        .related(related.collect())
+}
+
+fn with_steps(problem: Problem, one: &Waiting, unfit: &[Unfit<'_>]) -> Problem {
+    let claim = &one.claim.claim;
+    let is_of_this_name =
+        |of: &&ClaimRef| of.namespace == claim.namespace && of.name == claim.name;
+    let is_earlier = |one: &&Unfit<'_>| one.taken_by().is_some_and(|of| is_of_this_name(&of));
+    if let Some(earlier) = unfit.iter().find(is_earlier) {
+        let volume = &earlier.volume.name;
+        return problem.next(
+            format!("PersistentVolume {volume} still belongs to an earlier claim of this name. If its data is to go on here, let go of that claim."),
+            format!("kubectl patch pv {} --type=json -p '[{{\"op\":\"remove\",\"path\":\"/spec/claimRef\"}}]'", quote(volume)),
+        ).next("See what the volumes offer, and make one that fits.", "kubectl get pv -o wide");
+    }
+    match unfit {
+        [named] if one.claim.volume.is_some() => match named.taken_by() {
+            Some(other) => problem.next(
+                format!("PersistentVolume {} is for claim {other}. What a claim names cannot be changed: make it anew with another volume's name, or with none.", named.volume.name),
+                format!("kubectl describe pv {}", quote(&named.volume.name)),
+            ),
+            None => problem.next(
+                "What a claim names cannot be changed: correct the volume, or make the claim anew.",
+                format!("kubectl describe pv {}", quote(&named.volume.name)),
+            ),
+        },
+        _ => problem.next("See what the volumes offer, and make one that fits.", "kubectl get pv -o wide"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use expect_test::expect;
 
     use crate::binding::NO_PROVISIONER;
     use crate::binding::sample::{class, free, waiting};
     use crate::model::facts::ClusterFacts;
-    use crate::model::objects::VolumeMode;
+    use crate::model::objects::{PersistentVolume, VolumeMode};
     use crate::model::observed::{Gap, Observed, Why};
     use crate::model::sizes::Bytes;
     use crate::model::terms::{Requirement, VolumeTerms};
@@ -139,7 +161,7 @@ mod tests {
         |_, terms| "slow".clone_into(&mut terms.class),
     ];
 
-    fn by_hand(volumes: Vec<PersistentVolume>) -> ClusterFacts {
+    fn by_hand(volumes: Vec<Arc<PersistentVolume>>) -> ClusterFacts {
         waiting(|_, terms, binding| {
             binding.classes.items = vec![class("fast", NO_PROVISIONER, false)];
             terms.selector = Some(vec![Requirement {
@@ -151,7 +173,7 @@ mod tests {
         })
     }
 
-    fn with(changes: &[Change]) -> PersistentVolume {
+    fn with(changes: &[Change]) -> Arc<PersistentVolume> {
         free("pv-1", |volume, terms| {
             terms.labels.insert("disk".to_owned(), "ssd".to_owned());
             for change in changes {
@@ -190,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_misfits_the_controllers_first_is_named() {
+    fn of_two_misfits_the_controllers_first_is_named_first() {
         // A volume that is not Available is none of those that are looked at, unless it names the claim.
         let changes: Vec<Change> = (0..CHANGES.len())
             .filter(|at| *at != 6)
@@ -198,26 +220,34 @@ mod tests {
             .collect();
         for (at, first) in changes.iter().enumerate() {
             for second in &changes[at + 1..] {
-                assert_eq!(message(&[*second, *first]), message(&[*first]));
+                let both = message(&[*second, *first]);
+                let alone = message(&[*first]);
+                assert!(both.starts_with(alone.trim_end_matches('.')), "{both}");
+                let other = message(&[*second]);
+                let other = other.split(" does not fit: ").last().unwrap();
+                assert!(both.ends_with(&format!("; {other}")), "{both}");
             }
         }
     }
 
+    fn called(name: &str, mut volume: Arc<PersistentVolume>) -> Arc<PersistentVolume> {
+        Arc::make_mut(&mut volume).name = name.into();
+        volume
+    }
+
     #[test]
-    fn the_nearest_comes_first() {
+    fn the_nearest_comes_first_and_other_classes_are_not_meant() {
         let volumes = vec![
-            with(&[CHANGES[2]]),
-            PersistentVolume {
-                name: "pv-2".into(),
-                ..with(&[CHANGES[8]])
-            },
+            with(&[CHANGES[2], CHANGES[3]]),
+            called("pv-2", with(&[CHANGES[8]])),
+            called("pv-3", with(&[CHANGES[0]])),
         ];
         unbound(&RULE, &by_hand(volumes), expect![[r#"
             warning NoMatchingVolume: claim shop/orders-db
-              Claim shop/orders-db waits for a PersistentVolume made by hand, and none of 2 fits; the nearest is pv-2: class: it has slow, not fast.
+              Claim shop/orders-db waits for a PersistentVolume made by hand, and none of 2 fits; the nearest is pv-3: access modes: it offers ReadOnlyMany, not all of ReadWriteOnce.
               - asks for: 10Gi, ReadWriteOnce [claim shop/orders-db]
-              - does not fit: class: it has slow, not fast [persistentvolume pv-2]
-              - does not fit: size: it has 5Gi, less than 10Gi [persistentvolume pv-1]
+              - does not fit: access modes: it offers ReadOnlyMany, not all of ReadWriteOnce [persistentvolume pv-3]
+              - does not fit: size: it has 5Gi, less than 10Gi; volume mode: it is Block, not Filesystem [persistentvolume pv-1]
               > See what the volumes offer, and make one that fits.
                 kubectl get pv -o wide
               > Compare with what the claim asks for.
@@ -243,7 +273,7 @@ mod tests {
         let mut volume = with(&[CHANGES[6]]);
         let mut earlier = crate::model::sample::claim_ref();
         earlier.uid = "earlier".into();
-        volume.claim = Some(earlier);
+        Arc::make_mut(&mut volume).claim = Some(earlier);
         unbound(&RULE, &by_hand(vec![volume]), expect![[r#"
             warning NoMatchingVolume: claim shop/orders-db
               Claim shop/orders-db waits for a PersistentVolume made by hand, and pv-1 does not fit: it is for claim shop/orders-db with UID earlier.
@@ -260,13 +290,13 @@ mod tests {
 
     #[test]
     fn a_named_volume_that_is_not_there_is_a_problem() {
-        let facts = waiting(|one, _, _| one.claim.volume = Some("pv-9".into()));
+        let facts = waiting(|one, _, _| Arc::make_mut(&mut one.claim).volume = Some("pv-9".into()));
         unbound(&RULE, &facts, expect![[r#"
             warning NoMatchingVolume: claim shop/orders-db
               Claim shop/orders-db names PersistentVolume pv-9, which does not exist: it waits for that one alone, and Kubernetes says nothing of it.
               - spec.volumeName: pv-9 [claim shop/orders-db]
               - volume: not there [persistentvolume pv-9]
-              > See which volumes there are.
+              > See whether another name was meant. What a claim names cannot be changed: make that volume, or the claim anew.
                 kubectl get pv
               > Compare with what the claim asks for.
                 kubectl get pvc -n shop orders-db -o yaml
@@ -276,7 +306,7 @@ mod tests {
     #[test]
     fn a_named_volume_that_does_not_fit_is_a_problem() {
         let facts = waiting(|one, _, _| {
-            one.claim.volume = Some("pv-1".into());
+            Arc::make_mut(&mut one.claim).volume = Some("pv-1".into());
             one.named = Observed::Known(Some(with(&[CHANGES[8]])));
         });
         unbound(&RULE, &facts, expect![[r#"
@@ -284,8 +314,8 @@ mod tests {
               Claim shop/orders-db names PersistentVolume pv-1, which cannot be its own: class: it has slow, not fast.
               - asks for: 10Gi, ReadWriteOnce [claim shop/orders-db]
               - does not fit: class: it has slow, not fast [persistentvolume pv-1]
-              > See what the volumes offer, and make one that fits.
-                kubectl get pv -o wide
+              > What a claim names cannot be changed: correct the volume, or make the claim anew.
+                kubectl describe pv pv-1
               > Compare with what the claim asks for.
                 kubectl get pvc -n shop orders-db -o yaml
         "#]]);

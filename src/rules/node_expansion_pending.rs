@@ -1,7 +1,6 @@
 //! `NodeExpansionPending`: the storage has grown, the node has not yet grown the volume.
 
 use std::time::Duration;
-
 use crate::expansion::{Case, Ground, Standing};
 use crate::model::finding::Severity;
 use crate::model::stage::{ExpandStage, Stage};
@@ -42,6 +41,8 @@ fn check(case: &Case<'_>, verdicts: &mut Verdicts) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use expect_test::expect;
 
     use crate::expansion::sample::{enlarged, failed, hide_volume, offline_only};
@@ -164,6 +165,7 @@ mod tests {
         let shared = pending(|_, volume| {
             grown(volume);
             if let Observed::Known(Some(persistent)) = &mut volume.persistent {
+                let persistent = Arc::make_mut(persistent);
                 persistent.access_modes = vec!["ReadWriteMany".to_owned()];
             }
         });

@@ -1,7 +1,6 @@
 //! `PodWaitingOnVolume`: a pod waits for a volume, and no event says why: the step that is missing.
 
 use std::time::Duration;
-
 use crate::causes::{Symptom, classify};
 use crate::model::driver::Driver;
 use crate::model::facts::NodeFacts;
@@ -46,15 +45,17 @@ fn problem(node: &NodeFacts, volume: &Volume, published: &Published, driver: Opt
         MountStage::Staged => "staged on the node",
         _ => "published for the pod",
     };
-    let problem = Problem::new(format!(
-        "Pod {pod} waits on {} for volume {}, which is not yet {step}, and no event says why.",
-        node.node, volume.spec_name
-    ))
-    .because("missing step", why, "VolumeAttachment and the host's mount table");
     let error = match &volume.attachment {
         Observed::Known(Some(one)) if !one.attached => one.error.as_ref(),
         _ => None,
     };
+    // Kubernetes makes an event of it too, in the same words.
+    let who = if error.is_some() { "the attacher says why" } else { "no event says why" };
+    let problem = Problem::new(format!(
+        "Pod {pod} waits on {} for volume {}, which is not yet {step}, and {who}.",
+        node.node, volume.spec_name
+    ))
+    .because("missing step", why, "VolumeAttachment and the host's mount table");
     let problem = match error {
         Some(error) => {
             let told = classify(&Symptom {
@@ -88,6 +89,8 @@ fn problem(node: &NodeFacts, volume: &Volume, published: &Published, driver: Opt
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use expect_test::expect;
 
     use crate::model::finding::Object;
@@ -113,6 +116,7 @@ mod tests {
     fn unattached(error: Option<&str>) -> NodeFacts {
         starting(|volume| {
             if let Observed::Known(Some(attachment)) = &mut volume.attachment {
+                let attachment = Arc::make_mut(attachment);
                 attachment.attached = false;
                 attachment.error = error.map(ToOwned::to_owned);
             }
@@ -146,7 +150,7 @@ mod tests {
         let words = "rpc error: code = Internal desc = could not attach volume: VolumeInUse: vol-11 is already attached to an instance";
         check(&RULE, &unattached(Some(words)), expect![[r#"
             warning PodWaitingOnVolume: claim shop/orders-db on node node-1
-              Pod shop/orders-0 waits on node-1 for volume pvc-11, which is not yet attached to the node, and no event says why.
+              Pod shop/orders-0 waits on node-1 for volume pvc-11, which is not yet attached to the node, and the attacher says why.
               = multi-attach-previous-node (likely)
               - missing step: VolumeAttachment csi-0011 is not attached: rpc error: code = Internal desc = could not attach volume: VolumeInUse: vol-11 is already attached to an instance [VolumeAttachment and the host's mount table]
               - driver on the node: answers [disk.example.com]

@@ -34,7 +34,7 @@ fn check(case: &Case<'_>, verdicts: &mut Verdicts) {
             "heard of the resizer",
             match case.volume.resizer_seen {
                 Some(at) => format!("last at {at}"),
-                None => "nothing about any claim".to_owned(),
+                None => "nothing about any claim, among the events that were read".to_owned(),
             },
             format!("events of external-resizer {driver}"),
         )
@@ -69,7 +69,7 @@ mod tests {
               - filesystem: 9.7Gi to 10Gi [what it answers]
               - status.capacity of the claim: 10Gi [claim shop/orders-db]
               - resize status: none [claim shop/orders-db]
-              - heard of the resizer: nothing about any claim [events of external-resizer disk.example.com]
+              - heard of the resizer: nothing about any claim, among the events that were read [events of external-resizer disk.example.com]
               > Look whether the resizer of disk.example.com runs: a sidecar csi-resizer beside the driver's controller.
                 kubectl get pods -A | grep -i -e resizer -e controller
               > If the class is of a driver that cannot expand on its own, no sidecar will: ask its makers, and move the data to a larger claim.

@@ -1,12 +1,17 @@
 //! *bind*: from a new claim to a bound one.
 
-use crate::binding::{self, NO_PROVISIONER, Standing};
+use std::sync::Arc;
+
+use crate::binding::{self, NO_PROVISIONER, Standing, Unfit};
 use crate::model::binding::{Binding, Waiting};
 use crate::model::finding::{NextStep, Object};
 use crate::model::objects::Class;
 use crate::model::observed::Observed;
 use crate::model::stage::{BindStage, Stage};
 use crate::model::way::{Mark, Step, Way};
+
+/// So many volumes that do not fit are told; the finding has more of them.
+const TOLD: usize = 3;
 
 /// The steps of a claim that is not bound. What is to be done is told by the rule that names it.
 pub fn bind(all: &Binding, one: &Waiting, next: Option<NextStep>) -> Way {
@@ -96,7 +101,10 @@ fn stands_at(standing: &Standing<'_>, one: &Waiting) -> Result<BindStage, String
 /// The class of a claim, its own or the default one.
 fn class<'a>(all: &'a Binding, one: &Waiting) -> Option<&'a Class> {
     match &one.claim.class {
-        Some(name) => all.classes.items.iter().find(|class| class.name == *name),
+        Some(name) => {
+            let mut classes = all.classes.items.iter().map(Arc::as_ref);
+            classes.find(|class| class.name == *name)
+        }
         None => binding::default_class(all),
     }
 }
@@ -142,10 +150,7 @@ fn words(all: &Binding, one: &Waiting, standing: &Standing<'_>, stage: BindStage
         (BindStage::VolumeFound, Standing::NoSuchVolume(name)) => {
             format!("there is no persistentvolume {name}")
         }
-        (BindStage::VolumeFound, Standing::NoneFits(misfits)) => match misfits.first() {
-            Some((volume, misfit)) => format!("{} does not fit: {misfit}", volume.name),
-            None => "no volume is Available".to_owned(),
-        },
+        (BindStage::VolumeFound, Standing::NoneFits(unfit)) => none_fits(unfit),
         (BindStage::VolumeFound, Standing::Fits(volume)) => {
             format!("persistentvolume {} fits", volume.name)
         }
@@ -158,6 +163,19 @@ fn words(all: &Binding, one: &Waiting, standing: &Standing<'_>, stage: BindStage
         (BindStage::Bound, _) => "the controller is about to bind it".to_owned(),
         _ => String::new(),
     }
+}
+
+/// The nearest of those that do not fit, and how many there are beside.
+fn none_fits(unfit: &[Unfit<'_>]) -> String {
+    let Some((nearest, others)) = unfit.split_first() else {
+        return "no volume is Available".to_owned();
+    };
+    let mut words = vec![format!("{} does not fit: {nearest}", nearest.volume.name)];
+    let others = others.iter().take(TOLD - 1);
+    words.extend(others.map(|one| format!("nor does {}: {one}", one.volume.name)));
+    let more = unfit.len().saturating_sub(TOLD);
+    words.extend((more > 0).then(|| format!("nor do {more} more")));
+    words.join(", ")
 }
 
 fn consumer(all: &Binding, one: &Waiting) -> String {

@@ -2,7 +2,9 @@
 
 use crate::model::finding::{NextStep, Object, quote};
 use crate::model::names::PodRef;
-use crate::model::objects::{Claim, PersistentVolume};
+use crate::model::objects::{
+    Claim, Class, PersistentVolume, Pod, PodState, PodVolume, PodVolumeSource,
+};
 use crate::model::observed::Observed;
 use crate::model::stage::{BindStage, Stage};
 use crate::model::way::{Mark, Step, Way};
@@ -15,18 +17,19 @@ const AGENTS_DO_NOT_TELL: &str = "agents do not tell; the API server does: --kub
 /// The steps of a claim whose status says that it is bound.
 pub fn bound(told: &Told<'_>, claim: &Claim) -> Way {
     let volume = told.volume_of(claim);
-    let mut steps = vec![claimed(claim), class(told, claim), consumer(claim)];
+    let mut steps = vec![claimed(told, claim), class(told, claim), consumer(claim)];
     steps.extend(of_volume(claim, &volume));
     let gone = matches!(volume, Observed::Known(None));
     Way {
         object: Object::Claim(claim.claim.clone()),
         mounted_in: None,
         seen_by: "its objects".to_owned(),
-        state: if gone {
-            "Its status says that it is bound, and its volume is not there.".to_owned()
-        } else {
-            "It is bound.".to_owned()
-        },
+        state: match (gone, is_leaving(claim)) {
+            (true, _) => "Its status says that it is bound, and its volume is not there.",
+            (false, true) => "It is bound, and is being deleted.",
+            (false, false) => "It is bound.",
+        }
+        .to_owned(),
         next: gone.then(|| NextStep {
             what: "Do not delete anything before the storage was looked at: find out who deleted the PersistentVolume, and whether its data is still there.".to_owned(),
             command: Some(format!(
@@ -61,9 +64,37 @@ pub(super) fn step(stage: BindStage, mark: Mark, evidence: impl Into<String>) ->
     }
 }
 
-fn claimed(claim: &Claim) -> Step {
+fn is_leaving(claim: &Claim) -> bool {
+    claim.terms.as_ref().is_some_and(|terms| terms.deleting)
+}
+
+fn claimed(told: &Told<'_>, claim: &Claim) -> Step {
     let created = claim.terms.as_ref().and_then(|terms| terms.created);
-    step(BindStage::Claimed, Mark::Done, "it is there").when(created)
+    let words = if is_leaving(claim) {
+        format!("it is being deleted; {}", held(told, claim))
+    } else {
+        "it is there".to_owned()
+    };
+    step(BindStage::Claimed, Mark::Done, words).when(created)
+}
+
+/// What keeps a claim that is being deleted: its finalizer goes when no pod names it (`pvc-protection`,
+/// `pkg/controller/volume/pvcprotection`).
+fn held(told: &Told<'_>, claim: &Claim) -> String {
+    let pods = &told.objects.pods;
+    let uses = |pod: &&Pod| {
+        let is_it = |volume: &PodVolume| matches!(&volume.source, PodVolumeSource::Claim(name) if *name == claim.claim.name);
+        pod.state != PodState::Done
+            && pod.pod.namespace == claim.claim.namespace
+            && pod.volumes.iter().any(is_it)
+    };
+    let users = pods.items.iter().filter(uses);
+    let users: Vec<&str> = users.map(|pod| pod.pod.name.as_str()).collect();
+    match (users.is_empty(), pods.gaps.first()) {
+        (false, _) => format!("pods that name it hold it: {}", users.join(", ")),
+        (true, Some(gap)) => format!("whether a pod holds it is not known: {gap}"),
+        (true, None) => "no pod that names it holds it".to_owned(),
+    }
 }
 
 fn class(told: &Told<'_>, claim: &Claim) -> Step {
@@ -71,7 +102,7 @@ fn class(told: &Told<'_>, claim: &Claim) -> Step {
     let Some(name) = &claim.class else {
         return step(stage, Mark::Done, "it names none");
     };
-    match found(&told.objects.classes, |one| one.name == *name) {
+    match found(&told.objects.classes, |one: &Class| one.name == *name) {
         Observed::Known(Some(class)) => {
             let created = class.terms.as_ref().and_then(|terms| terms.created);
             step(stage, Mark::Done, format!("storageclass {name}")).when(created)
@@ -172,4 +203,73 @@ pub(super) fn there(volume: &PersistentVolume) -> Step {
     };
     let words = format!("persistentvolume {}{size}{source}", volume.name);
     step(BindStage::VolumeFound, Mark::Done, words).when(created)
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use crate::model::objects::Objects;
+    use crate::model::observed::{Gap, Listing, Why};
+    use crate::model::sample;
+    use crate::model::terms::ClaimTerms;
+
+    use super::*;
+
+    fn leaving(pods: Listing<Pod>) -> String {
+        let mut claim = sample::claim();
+        claim.terms = Some(Box::new(ClaimTerms {
+            deleting: true,
+            ..ClaimTerms::default()
+        }));
+        let objects = Objects {
+            pods,
+            ..Objects::default()
+        };
+        let told = Told {
+            at: sample::noon(),
+            objects: &objects,
+            nodes: None,
+        };
+        claimed(&told, &claim).evidence
+    }
+
+    fn user(state: PodState) -> Pod {
+        let volume = PodVolume {
+            name: "data".to_owned(),
+            source: PodVolumeSource::Claim("orders-db".to_owned()),
+            read_only: false,
+            places: Vec::new(),
+            health: Vec::new(),
+        };
+        Pod {
+            pod: PodRef {
+                namespace: "shop".to_owned(),
+                name: "orders-0".to_owned(),
+                uid: "pod-uid-0".into(),
+            },
+            node: None,
+            state,
+            started: None,
+            ended: None,
+            volumes: vec![volume],
+            static_uid: None,
+            terms: None,
+        }
+    }
+
+    #[test]
+    fn a_claim_that_leaves_says_who_holds_it() {
+        let unlisted = Listing::unknown(Gap::new(Why::Denied, "list pods"));
+        let told = [
+            leaving(Listing::complete(vec![user(PodState::Running)])),
+            leaving(Listing::complete(vec![user(PodState::Done)])),
+            leaving(unlisted),
+        ];
+        expect![[r#"
+            it is being deleted; pods that name it hold it: orders-0
+            it is being deleted; no pod that names it holds it
+            it is being deleted; whether a pod holds it is not known: list pods (Denied)"#]]
+        .assert_eq(&told.join("\n"));
+    }
 }

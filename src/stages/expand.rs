@@ -141,14 +141,16 @@ fn requested(case: &Case<'_>, standing: &Standing) -> Step {
 fn resizer_saw(case: &Case<'_>, standing: &Standing) -> Step {
     let stage = ExpandStage::ResizerSaw;
     match standing {
-        Standing::Unseen => step(
-            stage,
-            Mark::Waiting,
-            format!(
-                "no status, condition or event of a resizer of {}",
-                case.volume.driver
-            ),
-        ),
+        Standing::Unseen => {
+            let driver = &case.volume.driver;
+            let words = match case.volume.resizer_seen.filter(|_| case.resizer_lives()) {
+                Some(at) => {
+                    format!("not yet: the resizer of {driver} spoke of another claim at {at:.0}")
+                }
+                None => format!("no status, condition or event of a resizer of {driver}"),
+            };
+            step(stage, Mark::Waiting, words)
+        }
         Standing::Idle if !case.is_recorded() => step(stage, Mark::Ahead, ""),
         _ => step(stage, Mark::Done, trace(case)),
     }
@@ -166,8 +168,8 @@ fn trace(case: &Case<'_>) -> String {
     if case.persistent.capacity_before_resize.is_some() {
         return "the volume carries pre-resize-capacity".to_owned();
     }
-    let mut events = case.volume.events.items.iter().rev();
-    match events.find(|event| event.by != "kubelet") {
+    let by_resizer = |event: &&Event| event.by.starts_with("external-resizer ");
+    match case.volume.events.items.iter().rfind(by_resizer) {
         Some(event) => format!("event {} by {}", event.reason, event.by),
         None => "the volume is larger than the claim was".to_owned(),
     }

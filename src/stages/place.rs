@@ -6,7 +6,7 @@ use crate::model::driver::{Driver, Registration};
 use crate::model::finding::{NextStep, Object};
 use crate::model::names::{DriverName, NodeName};
 use crate::model::objects::{
-    Attachment, Claim, PersistentVolume, Pod, PodState, PodVolume, PodVolumeSource,
+    Attachment, Claim, CsiNode, PersistentVolume, Pod, PodState, PodVolume, PodVolumeSource,
 };
 use crate::model::observed::{Gap, Observed, Why};
 use crate::model::stage::{MountStage, Stage};
@@ -136,7 +136,7 @@ impl<'a> Place<'a> {
         if let Ok((one, _)) = &self.view
             && let Observed::Known(known) = &one.volume.attachment
         {
-            return Observed::Known(known.as_ref());
+            return Observed::Known(known.as_deref());
         }
         let (Some(node), Some(Some(persistent))) = (&self.pod.node, self.persistent.known()) else {
             return Observed::Known(None);
@@ -175,7 +175,7 @@ impl<'a> Place<'a> {
     /// What the CSINode of a node has of the driver: none where it does not list it.
     pub(super) fn registration(&self, node: &NodeName) -> Observed<Option<&'a Registration>> {
         let nodes = &self.told.objects.csi_nodes;
-        let csi_node = match found(nodes, |one| one.node == *node) {
+        let csi_node = match found(nodes, |one: &CsiNode| one.node == *node) {
             Observed::Known(Some(csi_node)) => csi_node,
             Observed::Known(None) => {
                 let what = format!("there is no CSINode {node} among what was read");

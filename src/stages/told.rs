@@ -1,5 +1,7 @@
 //! All that ways are told by, whatever the source: objects, and what nodes told beside.
 
+use std::borrow::Borrow;
+
 use jiff::Timestamp;
 
 use crate::model::driver::Driver;
@@ -49,7 +51,9 @@ impl<'a> Told<'a> {
     /// The PersistentVolume that a claim names.
     pub(super) fn volume_of(&self, claim: &Claim) -> Observed<Option<&'a PersistentVolume>> {
         match &claim.volume {
-            Some(name) => found(&self.objects.volumes, |one| one.name == *name),
+            Some(name) => found(&self.objects.volumes, |one: &PersistentVolume| {
+                one.name == *name
+            }),
             None => Observed::Known(None),
         }
     }
@@ -116,9 +120,16 @@ fn is_about(event: &Event, object: &Object) -> bool {
 }
 
 /// The object of a list that is meant; none where the list is complete without it.
-pub(super) fn found<M>(listing: &Listing<M>, is_it: impl Fn(&M) -> bool) -> Observed<Option<&M>> {
+pub(super) fn found<T, M: Borrow<T>>(
+    listing: &Listing<M>,
+    is_it: impl Fn(&T) -> bool,
+) -> Observed<Option<&T>> {
     match (
-        listing.items.iter().find(|one| is_it(one)),
+        listing
+            .items
+            .iter()
+            .map(Borrow::borrow)
+            .find(|one| is_it(one)),
         listing.gaps.first(),
     ) {
         (Some(found), _) => Observed::Known(Some(found)),

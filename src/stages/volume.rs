@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use crate::causes::{Symptom, classify};
 use crate::model::finding::{NextStep, Object, quote};
 use crate::model::names::ClaimRef;
-use crate::model::objects::{Event, PersistentVolume};
+use crate::model::objects::{Claim, Event, PersistentVolume};
 use crate::model::observed::Observed;
 use crate::model::stage::BindStage;
 use crate::model::way::{Mark, Step, Way};
@@ -39,15 +39,12 @@ fn bound(told: &Told<'_>, volume: &PersistentVolume) -> (Step, String, Option<Ne
         "Released" | "Failed" => return left(told, volume, of),
         "Available" | "Pending" => {
             let words = match claim {
-                Some(_) => format!("claimRef names claim {of}"),
+                Some(_) => format!("it is kept for claim {of}"),
                 None => "no claim has taken it".to_owned(),
             };
             let step = step(stage, Mark::Ahead, words).when(changed);
-            let state = match claim {
-                Some(_) => format!("It is kept for claim {of}, which has not taken it yet."),
-                None => "It is free.".to_owned(),
-            };
-            return (step, state, None);
+            let state = claim.map_or("It is free.", |_| "It is kept for that claim alone.");
+            return (step, state.to_owned(), None);
         }
         _ => {}
     }
@@ -55,10 +52,18 @@ fn bound(told: &Told<'_>, volume: &PersistentVolume) -> (Step, String, Option<Ne
         let step = step(stage, Mark::Unknown, "it names no claim");
         return (step, "Whose it is is not known.".to_owned(), None);
     };
-    match found(&told.objects.claims, |one| is_same(&one.claim, claim)) {
+    match found(&told.objects.claims, |one: &Claim| {
+        is_same(&one.claim, claim)
+    }) {
         Observed::Known(Some(_)) => {
             let step = step(stage, Mark::Done, format!("to claim {of}")).when(changed);
-            (step, "It is bound.".to_owned(), None)
+            let leaves = volume.terms.as_ref().is_some_and(|terms| terms.deleting);
+            let state = if leaves {
+                "It is bound, and is being deleted: it stays until its claim is gone."
+            } else {
+                "It is bound."
+            };
+            (step, state.to_owned(), None)
         }
         Observed::Known(None) => {
             let words = format!("claim {of} is not there any more");

@@ -1,5 +1,7 @@
 //! What was observed on a node: volumes, mounts, sizes, drivers.
 
+use std::sync::Arc;
+
 use crate::model::facts::{NodeFacts, Thresholds};
 use crate::model::mount::{DeviceNumber, Mount, Usage};
 use crate::model::objects::VolumeMode;
@@ -78,9 +80,11 @@ impl TryFrom<v1::NodeFacts> for NodeFacts {
 impl From<&Volume> for v1::Volume {
     fn from(volume: &Volume) -> Self {
         let (handle, handle_gap) = split(&volume.handle, ToString::to_string);
-        let (persistent, persistent_gap) = split_option(&volume.persistent, Into::into);
-        let (attachment, attachment_gap) = split_option(&volume.attachment, Into::into);
-        let (class, class_gap) = split_option(&volume.class, Into::into);
+        let (persistent, persistent_gap) =
+            split_option(&volume.persistent, |one| one.as_ref().into());
+        let (attachment, attachment_gap) =
+            split_option(&volume.attachment, |one| one.as_ref().into());
+        let (class, class_gap) = split_option(&volume.class, |one| one.as_ref().into());
         let (staged, staged_gap) = split_option(&volume.staged, Into::into);
         let (stats, stats_gap) = split(&volume.stats, Into::into);
         let (health, health_gap) =
@@ -90,7 +94,7 @@ impl From<&Volume> for v1::Volume {
             driver: volume.driver.to_string(),
             handle: handle.unwrap_or_default(),
             handle_gap,
-            claim: volume.claim.as_ref().map(Into::into),
+            claim: volume.claim.as_deref().map(Into::into),
             persistent,
             persistent_gap,
             attachment,
@@ -125,16 +129,19 @@ impl TryFrom<v1::Volume> for Volume {
             spec_name: name(required("spec_name", volume.spec_name)?).into(),
             driver: name(volume.driver).into(),
             handle: observed(handle, volume.handle_gap, "the volume's handle"),
-            claim: optional("claim", volume.claim)?,
+            claim: optional("claim", volume.claim)?.map(Arc::new),
             persistent: observed_option(
-                optional("persistent", volume.persistent)?,
+                optional("persistent", volume.persistent)?.map(Arc::new),
                 volume.persistent_gap,
             ),
             attachment: observed_option(
-                optional("attachment", volume.attachment)?,
+                optional("attachment", volume.attachment)?.map(Arc::new),
                 volume.attachment_gap,
             ),
-            class: observed_option(optional("class", volume.class)?, volume.class_gap),
+            class: observed_option(
+                optional("class", volume.class)?.map(Arc::new),
+                volume.class_gap,
+            ),
             events: Listing {
                 items: all("events", volume.events)?,
                 gaps: gaps(volume.event_gaps),

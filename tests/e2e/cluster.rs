@@ -151,16 +151,14 @@ impl Cluster {
     /// Starts the API server, and waits until it answers.
     pub(crate) fn start_api(&self) {
         let file = |name: &str| self.dir.join(name).display().to_string();
+        let is_node = self.purpose == Purpose::Node;
+        let bind = if is_node { "0.0.0.0" } else { "127.0.0.1" };
         let policy = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/audit-policy.yaml");
         self.run(
             "kube-apiserver",
             &[
                 &format!("--etcd-servers=http://127.0.0.1:{}", self.ports.etcd),
-                if self.purpose == Purpose::Node {
-                    "--bind-address=0.0.0.0"
-                } else {
-                    "--bind-address=127.0.0.1"
-                },
+                &format!("--bind-address={bind}"),
                 &format!("--advertise-address={API_ADDRESS}"),
                 &format!("--secure-port={}", self.ports.api),
                 &format!("--tls-cert-file={}", file("server.crt")),
@@ -168,6 +166,7 @@ impl Cluster {
                 "--endpoint-reconciler-type=none",
                 "--authorization-mode=Node,RBAC",
                 "--enable-admission-plugins=NodeRestriction",
+                &format!("--feature-gates=CSIVolumeHealth={is_node}"),
                 "--service-cluster-ip-range=10.0.0.0/24",
                 "--service-account-issuer=https://kubernetes.default.svc",
                 &format!("--service-account-key-file={}", file("accounts.key")),

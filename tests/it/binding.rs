@@ -24,7 +24,7 @@ fn every_story_of_a_claim_reads_as_expected() {
     for story in stories {
         let objects = Directory::new(story.join("manifests")).read();
         assert_eq!(objects.gaps(), [], "{}", story.display());
-        let facts = join::cluster(objects, &BTreeSet::new(), sample::noon());
+        let facts = join::cluster(&objects, &BTreeSet::new(), sample::noon());
         let verdicts = rules::diagnose_cluster(&facts);
         let ill = verdicts
             .iter()

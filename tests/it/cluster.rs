@@ -318,6 +318,7 @@ async fn a_caller_asks_once_around_one_claim() {
     "#]]
     .assert_eq(&shown(&around(&server, "one").await));
     expect![[r#"
+        /api/v1/events?fieldSelector=involvedObject.kind%3DPersistentVolumeClaim%2Csource%3Dexternal-resizer+a.example
         /api/v1/namespaces/shop/events?fieldSelector=involvedObject.kind%3DPersistentVolumeClaim
         /api/v1/namespaces/shop/events?fieldSelector=involvedObject.uid%3Done-0
         /api/v1/namespaces/shop/persistentvolumeclaims?fieldSelector=metadata.name%3Done

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use csi_doctor::model::facts::NodeFacts;
 use csi_doctor::model::leftover::Uncovered;
@@ -35,12 +36,14 @@ fn kinds() -> Vec<(&'static str, NodeFacts)> {
     });
     let ephemeral = sample::degraded(|volume| {
         if let Some(claim) = &mut volume.claim {
+            let claim = Arc::make_mut(claim);
             "orders-0-scratch".clone_into(&mut claim.claim.name);
         }
     });
     // Its PersistentVolume has another source; driver and handle come from the kubelet's note.
     let migrated = sample::degraded(|volume| {
         if let Observed::Known(Some(persistent)) = &mut volume.persistent {
+            let persistent = Arc::make_mut(persistent);
             persistent.csi = None;
         }
     });

@@ -62,7 +62,7 @@ fn no_table_is_a_gap() {
     let host = tempfile::tempdir().unwrap();
     let table = read_table(host.path());
     assert_eq!((table.items.len(), table.gaps.len()), (0, 1));
-    assert_eq!(table.gaps[0].why, Why::NotFound);
+    assert_eq!(table.gaps[0].why, Why::Unavailable);
     write(host.path(), "proc/1/mountinfo", "");
     assert_eq!(read_table(host.path()).gaps[0].why, Why::Malformed);
 }
@@ -127,7 +127,7 @@ fn volumes_of_pods_in_the_kubelets_directory() {
         pv-pipe at /k/pods/3f2c7e0a-1111-2222-3333-444455556666/volumes/kubernetes.io~csi/pv-pipe/mount: read /k/pods/3f2c7e0a-1111-2222-3333-444455556666/volumes/kubernetes.io~csi/pv-pipe/vol_data.json: not a regular file (Unavailable)"#]].assert_eq(&shown.join("\n"));
 
     let nothing = read_kubelet_dir(host.path(), &"/elsewhere".into());
-    expect!["list the pods' directories in /elsewhere/pods: No such file or directory (os error 2) (NotFound)"].assert_eq(&nothing.pod_volumes.gaps[0].to_string());
+    expect!["list the pods' directories in /elsewhere/pods: No such file or directory (os error 2) (Unavailable)"].assert_eq(&nothing.pod_volumes.gaps[0].to_string());
 }
 
 #[test]

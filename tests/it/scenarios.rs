@@ -86,7 +86,7 @@ impl Situation {
         let answers = world.answers(&facts, &host);
         join::answer(&mut facts, &answers);
         join::held(&mut facts, &seen, &answers);
-        let mut unused = join::cluster(seen.objects.clone(), &BTreeSet::new(), sample::noon());
+        let mut unused = join::cluster(&seen.objects, &BTreeSet::new(), sample::noon());
         unused
             .volumes
             .items

@@ -1,5 +1,7 @@
 //! What is looked for in logs: the volume that is stuck, where its driver's containers may say why.
 
+use std::sync::Arc;
+
 use crate::cli::diagnose::source::Source;
 use crate::kubernetes::logs::{Search, logs as read};
 use crate::model::finding::Object;
@@ -75,7 +77,12 @@ fn search(objects: &Objects, way: &Way) -> Option<Search> {
 }
 
 fn volume<'a>(objects: &'a Objects, name: &PersistentVolumeName) -> Option<&'a PersistentVolume> {
-    objects.volumes.items.iter().find(|one| one.name == *name)
+    objects
+        .volumes
+        .items
+        .iter()
+        .find(|one| one.name == *name)
+        .map(Arc::as_ref)
 }
 
 fn of_claim(objects: &Objects, claim: &ClaimRef, node: Option<NodeName>) -> Option<Search> {

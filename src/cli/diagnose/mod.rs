@@ -4,6 +4,8 @@ mod logs;
 mod source;
 mod ways;
 
+use std::sync::Arc;
+
 use anyhow::bail;
 use jiff::Timestamp;
 
@@ -32,15 +34,13 @@ pub(super) async fn diagnose(
     match wanted {
         Wanted::Claim(name) => {
             let claims = &source.objects.claims;
-
-            let is_it = |one: &Claim| is_claim(one, name, args);
+            let is_it = |one: &Arc<Claim>| is_claim(one, name, args);
             for claim in asked(claims, &source, "claim", name, |one| &one.claim.name, is_it)? {
                 ways.claim(claim);
             }
         }
         Wanted::Pod(name) => {
             let pods = &source.objects.pods;
-
             let is_it = |one: &Pod| is_pod(one, name, args);
             for pod in asked(pods, &source, "pod", name, |one| &one.pod.name, is_it)? {
                 ways.pod(pod);
@@ -48,8 +48,7 @@ pub(super) async fn diagnose(
         }
         Wanted::Volume(name) => {
             let volumes = &source.objects.volumes;
-            let is_it = |one: &PersistentVolume| one.name.as_str() == name;
-
+            let is_it = |one: &Arc<PersistentVolume>| one.name.as_str() == name;
             for volume in asked(
                 volumes,
                 &source,

@@ -1,6 +1,7 @@
 //! The ways of what was asked for, with what rules and nodes say of each.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -42,7 +43,7 @@ pub(super) struct Ways<'a> {
 
 impl<'a> Ways<'a> {
     pub(super) fn of(source: &'a Source, at: Timestamp, fail_on: FailOn) -> Self {
-        let facts = join::cluster(source.objects.clone(), &BTreeSet::new(), at);
+        let facts = join::cluster(&source.objects, &BTreeSet::new(), at);
         let verdicts = rules::diagnose_cluster(&facts);
         let nodes = source.nodes.as_ref();
         Self {
@@ -81,7 +82,7 @@ impl<'a> Ways<'a> {
             if let PodVolumeSource::Claim(name) = &volume.source {
                 let objects = self.told.objects;
                 let mut claims = objects.claims.items.iter();
-                let is_it = |one: &&Claim| {
+                let is_it = |one: &&Arc<Claim>| {
                     one.claim.namespace == pod.pod.namespace && one.claim.name == *name
                 };
                 let claim = claims.find(is_it);

@@ -227,7 +227,7 @@ fn nfs_node(index: usize, hang: usize, since: Timestamp, at: Timestamp) -> NodeF
     let healthy = facts.volumes.items.remove(0);
     for pod in 0..PODS {
         let mut volume = healthy.clone();
-        let claim = volume.claim.as_mut().unwrap();
+        let claim = Arc::make_mut(volume.claim.as_mut().unwrap());
         claim.claim.name = format!("data-{index}-{pod}");
         claim.claim.uid = format!("uid-{index}-{pod}").into();
         let mount = |mount: &mut Observed<Option<Mount>>| {

@@ -67,6 +67,7 @@ fn class(one: &report::ClassRow) -> ClassItem<'_> {
 struct VolumeItem<'a> {
     name: &'a str,
     status: &'a str,
+    deleting: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     capacity_bytes: Option<u64>,
     access_modes: &'a [String],
@@ -90,6 +91,7 @@ fn volume(one: &report::VolumeRow) -> VolumeItem<'_> {
     VolumeItem {
         name: &one.name,
         status: &one.status,
+        deleting: one.deleting,
         capacity_bytes: one.capacity.map(|bytes| bytes.0),
         access_modes: &one.access_modes,
         reclaim_policy: &one.reclaim,
@@ -109,6 +111,7 @@ struct ClaimItem<'a> {
     namespace: &'a str,
     name: &'a str,
     status: &'static str,
+    deleting: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -147,6 +150,7 @@ fn claim(one: &report::ClaimRow) -> ClaimItem<'_> {
         namespace: &one.claim.namespace,
         name: &one.claim.name,
         status: one.phase.as_str(),
+        deleting: one.deleting,
         request_bytes: one.request.map(|bytes| bytes.0),
         capacity_bytes: one.capacity.map(|bytes| bytes.0),
         access_modes: &one.access_modes,

@@ -54,7 +54,7 @@ pub fn csv(report: &Report) -> String {
         let mut cells = HEADS.map(|_| empty());
         "PersistentVolume".clone_into(&mut cells[0]);
         cells[2].clone_from(&one.name);
-        cells[3].clone_from(&one.status);
+        one.shown().clone_into(&mut cells[3]);
         cells[4].clone_from(&one.class);
         cells[5] = one.driver.clone().unwrap_or_default();
         cells[7] = size(one.capacity);
@@ -72,7 +72,7 @@ pub fn csv(report: &Report) -> String {
         "PersistentVolumeClaim".clone_into(&mut cells[0]);
         cells[1].clone_from(&one.claim.namespace);
         cells[2].clone_from(&one.claim.name);
-        one.phase.as_str().clone_into(&mut cells[3]);
+        one.shown().clone_into(&mut cells[3]);
         cells[4] = one.class.clone().unwrap_or_default();
         cells[5] = known(&one.driver, |driver| driver.clone().unwrap_or_default());
         cells[6] = size(one.request);

@@ -98,7 +98,7 @@ const VOLUMES: &[Column<VolumeRow>] = &[
     ("CAPACITY", false, |_, one| size(one.capacity)),
     ("ACCESS MODES", true, |_, one| modes(&one.access_modes)),
     ("RECLAIM POLICY", false, |_, one| word(&one.reclaim)),
-    ("STATUS", false, |_, one| word(&one.status)),
+    ("STATUS", false, |_, one| word(one.shown())),
     ("CLAIM", false, |_, one| {
         one.claim
             .as_ref()
@@ -114,7 +114,7 @@ const VOLUMES: &[Column<VolumeRow>] = &[
 const CLAIMS: &[Column<ClaimRow>] = &[
     ("NAMESPACE", false, |_, one| one.claim.namespace.clone()),
     ("NAME", false, |_, one| one.claim.name.clone()),
-    ("STATUS", false, |_, one| one.phase.as_str().to_owned()),
+    ("STATUS", false, |_, one| one.shown().to_owned()),
     ("VOLUME", false, |_, one| {
         word(one.volume.as_deref().unwrap_or_default())
     }),

@@ -1,5 +1,7 @@
 //! Generated volumes: where they are mounted, how big they are, what the kernel says.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use proptest::option;
 use proptest::prelude::*;
@@ -257,10 +259,10 @@ pub(super) fn volume() -> impl Strategy<Value = Volume> {
                     spec_name: spec_name.into(),
                     driver: driver.into(),
                     handle: handle.map(Into::into),
-                    claim,
-                    persistent,
-                    attachment,
-                    class,
+                    claim: claim.map(Arc::new),
+                    persistent: persistent.map(|one| one.map(Arc::new)),
+                    attachment: attachment.map(|one| one.map(Arc::new)),
+                    class: class.map(|one| one.map(Arc::new)),
                     events,
                     resizer_seen,
                     mode,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use csi_doctor::join;
@@ -79,7 +80,8 @@ fn known(what: &str, mut shown: impl FnMut() -> bool, knows: impl Fn() -> bool +
 impl Seen {
     fn claim(&self, name: &str) -> Option<Claim> {
         let claims = self.eyes.objects().claims.items;
-        claims.into_iter().find(|one| one.claim.name == name)
+        let found = claims.into_iter().find(|one| one.claim.name == name);
+        found.map(Arc::unwrap_or_clone)
     }
 
     /// Whether somebody said this of a claim.
@@ -371,7 +373,7 @@ fn told(mut objects: Objects) -> String {
     );
     lines.extend(objects.events.items.iter().map(|one| format!("{one:?}")));
     lines.sort();
-    let facts = join::cluster(objects, &BTreeSet::new(), jiff::Timestamp::UNIX_EPOCH);
+    let facts = join::cluster(&objects, &BTreeSet::new(), jiff::Timestamp::UNIX_EPOCH);
     lines.extend(facts.volumes.items.iter().map(|one| format!("{one:?}")));
     lines.join("\n")
 }

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, Process};
@@ -119,6 +120,20 @@ impl Doctor {
             found.insert(format!("gap of the cluster: {gap}"));
         }
         found
+    }
+
+    /// When the agent was heard last.
+    pub(super) fn last_heard(&self) -> Timestamp {
+        let nodes = until("the collector answers", Duration::from_secs(10), || {
+            ask(self.port, &["get", "nodes"])
+        });
+        let heard = nodes["items"][0]["lastHeard"].as_str().unwrap();
+        heard.parse().unwrap()
+    }
+
+    /// What the command line prints for a person.
+    pub(super) fn tells(&self, words: &[&str]) -> String {
+        tell(self.port, words)
     }
 
     /// Looks again and again for so long: whatever opens fails the test, and so does an unknown that is there at

@@ -1,65 +1,55 @@
 //! Faults, all at once and each on a volume of its own: each gives its code about the right object and no other
 //! story, and is over when it is healed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Real;
-use super::doctor::{INTERVAL, SCALE, Told, restart_agent};
-use super::machine::{DRIVER, FRAIL, images};
-use super::storage::{Claim, NAMESPACE, behave, make_namespace, pod, pod_spec, target, wait_for};
+use super::doctor::{INTERVAL, SCALE, restart_agent};
+use super::faults::{Fault, REFUSAL, expect, over, run};
+use super::machine::{DRIVER, FRAIL};
+use super::storage::{
+    Claim, NAMESPACE, behave, clear, grow, make_namespace, pod, pod_spec, target, wait_for,
+};
 use crate::cluster::Cluster;
-
-/// The longest grace among the codes below, scaled, and the kubelet's longest pause between two tries.
-const PATIENCE: Duration = Duration::from_mins(4);
 
 /// The pod whose directory stays behind.
 const GONE: &str = "0a4dbd26-4c0f-4f0e-9a37-5f1f3f5f7c11";
 
 /// What each fault is to give.
-const EXPECTED: [(&str, &str, &str, &str); 9] = [
-    ("stage error", "MountFailed", CLAIM, "no-stage"),
-    ("publish error", "MountFailed", CLAIM, "no-publish"),
-    (
-        "publish that hangs",
-        "PodWaitingOnVolume",
-        CLAIM,
-        "slow-publish",
-    ),
-    ("missing secret", "MountFailed", CLAIM, "no-secret"),
-    (
-        "unmounted on the host",
-        "VolumeNotMounted",
-        CLAIM,
-        "unmounted",
-    ),
-    (
-        "remounted read-only",
-        "UnexpectedReadOnly",
-        CLAIM,
-        "read-only",
-    ),
-    (
+const EXPECTED: [Fault<'_>; 9] = [
+    Fault::of_claim("stage error", "MountFailed", "no-stage").in_words(REFUSAL),
+    Fault::of_claim("publish error", "MountFailed", "no-publish").in_words(REFUSAL),
+    Fault::of_claim("publish that hangs", "PodWaitingOnVolume", "slow-publish"),
+    Fault::of_claim("missing secret", "MountFailed", "no-secret")
+        .in_words("\\\"keys\\\" not found"),
+    Fault::of_claim("unmounted on the host", "VolumeNotMounted", "unmounted"),
+    Fault::of_claim("remounted read-only", "UnexpectedReadOnly", "read-only"),
+    Fault::of(
         "orphaned pod directory",
         "OrphanedPodVolume",
         "PersistentVolume",
         "pv-orphan",
     ),
-    (
+    Fault::of_claim(
         "expansion that fails on the node",
         "NodeExpansionFailed",
-        CLAIM,
         "no-growth",
-    ),
-    ("driver that hangs", "DriverUnreachable", "CSIDriver", FRAIL),
+    )
+    .in_words(REFUSAL),
+    Fault::of("driver that hangs", "DriverUnreachable", "CSIDriver", FRAIL),
 ];
 
-const CLAIM: &str = "PersistentVolumeClaim";
+/// What the same story may be called for a while: after two minutes the kubelet gives up on a call that hangs, and says
+/// so; and it takes up to 81 s to begin its half of an expansion, which is within the shipped grace, not the scaled one.
+const IN_PASSING: [(&str, &str); 2] = [
+    ("MountFailed", "slow-publish"),
+    ("NodeExpansionPending", "no-growth"),
+];
 
 pub(super) fn each_gives_its_code(real: &Real<'_>) {
     let (cluster, doctor, machine) = (real.cluster, &real.doctor, &real.machine);
@@ -69,7 +59,7 @@ pub(super) fn each_gives_its_code(real: &Real<'_>) {
     doctor.stays_quiet("before the faults", 4, Duration::from_secs(10));
 
     let begun = Instant::now();
-    grow(cluster, "no-growth");
+    grow(cluster, "no-growth", "Internal");
     // A claim at rest is asked for anew after ten minutes at most, and when the agent begins.
     restart_agent(cluster);
     cluster.signal(FRAIL, "STOP");
@@ -78,7 +68,7 @@ pub(super) fn each_gives_its_code(real: &Real<'_>) {
     let read_only = target(&uids["read-only"], "read-only");
     run("mount", &["-n", "-o", "remount,ro", &read_only]);
     let orphan = leave_directory();
-    expect(real, begun, &EXPECTED);
+    expect(real, begun, &EXPECTED, &IN_PASSING);
 
     cluster.signal(FRAIL, "CONT");
     let begun = Instant::now();
@@ -98,18 +88,16 @@ pub(super) fn each_gives_its_code(real: &Real<'_>) {
 
     let begun = Instant::now();
     machine.stop_driver(FRAIL);
-    expect(
-        real,
-        begun,
-        &[(
-            "driver that vanishes",
-            "DriverUnreachable",
-            "CSIDriver",
-            FRAIL,
-        )],
+    let vanished = Fault::of(
+        "driver that vanishes",
+        "DriverUnreachable",
+        "CSIDriver",
+        FRAIL,
     );
+    expect(real, begun, &[vanished], &[]);
     machine.start_driver(FRAIL);
     over(real, Instant::now());
+    clear(cluster);
 }
 
 /// Volumes that come to harm once they are in use; gives the UIDs of their pods.
@@ -169,130 +157,4 @@ fn leave_directory() -> String {
     fs::write(beside, data.to_string()).unwrap();
     run("mount", &["-n", "-t", "tmpfs", "orphan", &path]);
     path
-}
-
-/// The controller's half of an expansion, as a resizer leaves it, since csi-resizer works for no driver without a
-/// controller service; the driver refuses the kubelet's half.
-fn grow(cluster: &Cluster, name: &str) {
-    behave(DRIVER, name, "expand", Some("Internal"));
-    Claim {
-        kind: "xfs",
-        mebibytes: 640,
-        ..Claim::new(name)
-    }
-    .provide();
-    let image = images(DRIVER).join(format!("{name}.img"));
-    let devices = Command::new("losetup")
-        .arg("-j")
-        .arg(&image)
-        .output()
-        .unwrap();
-    let devices = String::from_utf8(devices.stdout).unwrap();
-    run("losetup", &["-c", devices.split(':').next().unwrap()]);
-    let more = json!({"spec": {"resources": {"requests": {"storage": "640Mi"}}}}).to_string();
-    cluster.kubectl(&[
-        "patch",
-        "pvc",
-        name,
-        "-n",
-        NAMESPACE,
-        "--type=merge",
-        "-p",
-        &more,
-    ]);
-    let status = json!({"allocatedResources": {"storage": "640Mi"},
-        "allocatedResourceStatuses": {"storage": "NodeResizePending"}});
-    cluster.patch_status(&["pvc", name, "-n", NAMESPACE], &status);
-    let more = json!({"spec": {"capacity": {"storage": "640Mi"}}}).to_string();
-    cluster.kubectl(&[
-        "patch",
-        "pv",
-        &format!("pv-{name}"),
-        "--type=merge",
-        "-p",
-        &more,
-    ]);
-}
-
-/// Waits for each of these and says when it came; nothing else may be told.
-fn expect(real: &Real<'_>, begun: Instant, expected: &[(&str, &str, &str, &str)]) {
-    let key =
-        |one: &(&str, &str, &str, &str)| (one.1.to_owned(), one.2.to_owned(), one.3.to_owned());
-    let mut missing: BTreeMap<Told, &str> = expected.iter().map(|one| (key(one), one.0)).collect();
-    let mut others = BTreeSet::new();
-    while !missing.is_empty() && begun.elapsed() < PATIENCE {
-        for (told, finding) in real.doctor.open() {
-            if let Some(fault) = missing.remove(&told) {
-                println!(
-                    "   {:>5.1} s  {fault}: {} of {} {}",
-                    begun.elapsed().as_secs_f64(),
-                    told.0,
-                    told.1,
-                    told.2
-                );
-                println!(
-                    "            {}",
-                    finding["message"].as_str().unwrap_or_default()
-                );
-                if let Some(evidence) = finding["evidence"].as_array().and_then(|all| all.first()) {
-                    println!("            {}", words(evidence));
-                }
-            } else if !expected.iter().any(|one| key(one) == told)
-                && !IN_PASSING.contains(&(&told.0, &told.2))
-            {
-                others.insert(format!("{told:?}: {}", finding["message"]));
-            }
-        }
-        std::thread::sleep(Duration::from_millis(500));
-    }
-    real.doctor.note(real.cluster, "ill");
-    assert!(
-        missing.is_empty(),
-        "not within {PATIENCE:?}: {missing:?}; told instead: {others:#?}; settling: {:#?}",
-        real.doctor.findings().keys()
-    );
-    assert!(
-        others.is_empty(),
-        "told beside what was expected: {others:#?}"
-    );
-}
-
-/// What the same story may be called for a while: after two minutes the kubelet gives up on a call that hangs, and says
-/// so; and it takes up to 81 s to begin its half of an expansion, which is within the shipped grace, not the scaled one.
-const IN_PASSING: [(&str, &str); 2] = [
-    ("MountFailed", "slow-publish"),
-    ("NodeExpansionPending", "no-growth"),
-];
-
-/// Waits until every finding is over.
-fn over(real: &Real<'_>, begun: Instant) {
-    let mut left = real.doctor.findings();
-    while !left.is_empty() {
-        let now = real.doctor.findings();
-        for (told, _) in left.iter().filter(|(told, _)| !now.contains_key(*told)) {
-            println!(
-                "   {:>5.1} s  over: {} of {} {}",
-                begun.elapsed().as_secs_f64(),
-                told.0,
-                told.1,
-                told.2
-            );
-        }
-        left = now;
-        assert!(
-            begun.elapsed() < PATIENCE,
-            "healed, and still there: {left:#?}"
-        );
-        std::thread::sleep(Duration::from_millis(500));
-    }
-}
-
-fn words(evidence: &Value) -> String {
-    let text = |name: &str| evidence[name].as_str().unwrap_or_default().to_owned();
-    format!("{}: {}", text("fact"), text("value"))
-}
-
-fn run(program: &str, arguments: &[&str]) {
-    let done = Command::new(program).args(arguments).output().unwrap();
-    assert!(done.status.success(), "{program} {arguments:?}: {done:?}");
 }

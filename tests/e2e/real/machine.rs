@@ -48,7 +48,7 @@ impl<'a> Machine<'a> {
         machine.start_containerd();
         machine.import_images();
         fs::create_dir_all(machine.static_pods()).unwrap();
-        machine.start_kubelet();
+        machine.start_kubelet(false);
         for driver in [DRIVER, FRAIL] {
             cluster.apply(
                 &json!({"apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver", "metadata": {"name": driver},
@@ -119,8 +119,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Starts the kubelet, for the first time or again.
-    pub(super) fn start_kubelet(&self) {
+    fn start_kubelet(&self, hears_health: bool) {
         let token = self.path("kubelet.token");
         fs::write(&token, KUBELET).unwrap();
         let kubeconfig = self
@@ -137,6 +136,9 @@ impl<'a> Machine<'a> {
             "imageGCHighThresholdPercent": 100,
             "containerRuntimeEndpoint": "unix:///run/containerd/containerd.sock",
             "staticPodPath": self.static_pods(),
+            "featureGates": {"CSIVolumeHealth": hears_health},
+            // It asks for health as often as for usage: a minute if nothing is said.
+            "volumeStatsAggPeriod": if hears_health { "10s" } else { "1m" },
         });
         fs::write(&config, text.to_string()).unwrap();
         self.cluster.run_program(
@@ -152,8 +154,13 @@ impl<'a> Machine<'a> {
 
     /// Ends the kubelet and starts it again.
     pub(super) fn restart_kubelet(&self) {
+        self.restart_kubelet_with(false);
+    }
+
+    /// The same; where it hears of health it asks drivers for it and writes it into statuses.
+    pub(super) fn restart_kubelet_with(&self, hears_health: bool) {
         self.cluster.stop("kubelet");
-        self.start_kubelet();
+        self.start_kubelet(hears_health);
     }
 
     /// Starts a driver's plugin, for the first time or again.
@@ -201,7 +208,7 @@ impl<'a> Machine<'a> {
 
     /// Starts what speaks with the API server for a driver: without a controller service every volume counts as
     /// attached once it is asked for.
-    fn start_attacher(&self, driver: &str) {
+    pub(super) fn start_attacher(&self, driver: &str) {
         let mut attacher = Command::new(self.cluster.bin().join("csi-attacher"));
         attacher
             .arg(format!(
@@ -211,6 +218,11 @@ impl<'a> Machine<'a> {
             .arg(format!("--csi-address={}", socket(driver)));
         self.cluster
             .run_program(&format!("csi-attacher-{driver}"), &mut attacher);
+    }
+
+    /// Ends it again.
+    pub(super) fn stop_attacher(&self, driver: &str) {
+        self.cluster.stop(&format!("csi-attacher-{driver}"));
     }
 
     fn wait_for_node(&self) {

@@ -2,10 +2,16 @@
 //! the agent as the pod that `deploy/` makes of it, and the collector beside it.
 
 mod doctor;
+mod expansions;
+mod faults;
+mod fifty;
+mod health;
 mod healthy;
 mod ill;
 mod machine;
+mod security;
 mod storage;
+mod stuck;
 
 use crate::Chapter;
 use crate::cluster::{Cluster, Purpose};
@@ -20,10 +26,15 @@ struct Real<'a> {
 }
 
 /// In this order, since the first leaves a node on which all is well.
-fn all<'a>() -> [Chapter<Real<'a>>; 2] {
+fn all<'a>() -> [Chapter<Real<'a>>; 7] {
     [
         ("healthy", healthy::nothing_opens),
         ("ill", ill::each_gives_its_code),
+        ("stuck", stuck::each_gives_its_code),
+        ("expansions", expansions::each_gives_its_code),
+        ("security", security::all_that_is_granted_is_needed),
+        ("health", health::statuses_and_answers_agree),
+        ("fifty", fifty::the_agent_stays_within_its_limits),
     ]
 }
 

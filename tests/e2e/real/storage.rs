@@ -1,10 +1,13 @@
 //! Volumes, claims and pods: the objects, and what the drivers' backends know of them.
 
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::faults::run;
 use super::machine::{BUSYBOX, DRIVER, images};
 use crate::cluster::Cluster;
 use crate::until;
@@ -108,7 +111,7 @@ pub(super) fn pod(name: &str, spec: &Value) -> Value {
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec})
 }
 
-/// Makes the namespace, and waits until pods can be made in it.
+/// Makes the namespace with nothing in it, and waits until pods can be made in it.
 pub(super) fn make_namespace(cluster: &Cluster) {
     cluster.apply(
         &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
@@ -123,6 +126,8 @@ pub(super) fn make_namespace(cluster: &Cluster) {
                 .ok()
         },
     );
+    // What a chapter left that failed.
+    clear(cluster);
 }
 
 /// Waits until a pod runs, or has done what it was to do; gives its UID.
@@ -164,9 +169,85 @@ pub(super) fn target(pod_uid: &str, claim: &str) -> String {
 
 /// Has a driver treat a call on a volume like this, or well again.
 pub(super) fn behave(driver: &str, handle: &str, call: &str, manner: Option<&str>) {
-    let path = images(driver).join(format!("{handle}.conduct"));
-    match manner {
-        Some(manner) => fs::write(path, format!("{call}={manner}\n")).unwrap(),
+    conduct(
+        driver,
+        handle,
+        manner.map(|manner| format!("{call}={manner}\n")),
+    );
+}
+
+/// Has a driver, or one volume of it, behave as these lines say, or well again.
+pub(super) fn conduct(driver: &str, of: &str, lines: Option<String>) {
+    let path = images(driver).join(format!("{of}.conduct"));
+    match lines {
+        Some(lines) => fs::write(path, lines).unwrap(),
         None => fs::remove_file(path).unwrap(),
     }
+}
+
+/// What csi-resizer says of a claim whose controller's half is done (`pkg/controller/expand_and_recover.go`).
+const WAITS_FOR_POD: &str =
+    "Waiting for user to (re-)start a pod to finish file system resize of volume on node.";
+
+/// The controller's half of an expansion of an XFS volume of 320 MiB, as a resizer leaves it, since csi-resizer works
+/// for no driver without a controller service; the driver takes the kubelet's half in this manner.
+pub(super) fn grow(cluster: &Cluster, name: &str, manner: &str) {
+    behave(DRIVER, name, "expand", Some(manner));
+    Claim {
+        kind: "xfs",
+        mebibytes: 640,
+        ..Claim::new(name)
+    }
+    .provide();
+    let image = images(DRIVER).join(format!("{name}.img"));
+    let devices = Command::new("losetup").arg("-j").arg(&image).output();
+    let devices = String::from_utf8(devices.unwrap().stdout).unwrap();
+    // A volume that no pod uses has none.
+    if let Some((device, _)) = devices.split_once(':') {
+        run("losetup", &["-c", device]);
+    }
+    let patch = |object: &[&str], what: &Value| {
+        let what = what.to_string();
+        let words = ["patch", "--type=merge", "-p", &what];
+        let words: Vec<&str> = words.iter().chain(object).copied().collect();
+        cluster.kubectl(&words);
+    };
+    let claim = ["pvc", name, "-n", NAMESPACE];
+    let size = json!({"storage": "640Mi"});
+    patch(&claim, &json!({"spec": {"resources": {"requests": size}}}));
+    wait_for_node(cluster, name);
+    let volume = format!("pv-{name}");
+    patch(&["pv", &volume], &json!({"spec": {"capacity": size}}));
+}
+
+/// Says that the kubelet's half of an expansion is due, as a resizer does before, and after one that cannot be.
+pub(super) fn wait_for_node(cluster: &Cluster, name: &str) {
+    let size = json!({"storage": "640Mi"});
+    let condition = json!({"type": "FileSystemResizePending", "status": "True", "message": WAITS_FOR_POD,
+        "lastTransitionTime": Timestamp::now().to_string()});
+    let status = json!({"allocatedResources": size, "allocatedResourceStatuses": {"storage": "NodeResizePending"},
+        "conditions": [condition]});
+    cluster.patch_status(&["pvc", name, "-n", NAMESPACE], &status);
+}
+
+/// Takes away all pods, claims and volumes.
+pub(super) fn clear(cluster: &Cluster) {
+    for kind in ["pod", "pvc"] {
+        cluster.kubectl(&["delete", kind, "--all", "-n", NAMESPACE, "--timeout=3m"]);
+    }
+    cluster.kubectl(&["delete", "pv", "--all", "--timeout=3m"]);
+}
+
+/// Waits until a pod is gone.
+pub(super) fn wait_until_gone(cluster: &Cluster, name: &str) {
+    until(
+        &format!("pod {name} is gone"),
+        Duration::from_mins(3),
+        || {
+            cluster
+                .try_kubectl(&["get", "pod", name, "-n", NAMESPACE])
+                .is_err()
+                .then_some(())
+        },
+    );
 }
