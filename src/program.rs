@@ -30,6 +30,18 @@ pub fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::R
     outcome
 }
 
+/// An error and its causes, each once: some name theirs themselves.
+fn chain(error: &anyhow::Error) -> String {
+    error
+        .chain()
+        .map(ToString::to_string)
+        .fold(String::new(), |all, cause| match all.is_empty() {
+            _ if all.ends_with(&cause) => all,
+            true => cause,
+            false => format!("{all}: {cause}"),
+        })
+}
+
 /// Lets nobody be forced to colours by `CLICOLOR_FORCE=0`, which the library takes for a wish.
 pub fn unforce_colours() {
     let is_zero = std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| value == "0");
@@ -46,7 +58,7 @@ pub fn print(text: &str) {
 /// The exit code of an outcome; an error is told in one line, causes included.
 pub fn exit(program: &str, outcome: anyhow::Result<ExitCode>) -> ExitCode {
     outcome.unwrap_or_else(|error| {
-        let words = format!("{error:#}");
+        let words = chain(&error);
         // Some libraries draw pictures of what is wrong.
         let line = words.lines().next().unwrap_or_default();
         anstream::eprintln!("{program}: {line}");

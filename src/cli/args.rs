@@ -17,7 +17,7 @@ use crate::model::finding::Severity;
     name = "kubectl-csi_doctor",
     bin_name = "kubectl csi-doctor",
     version,
-    after_help = "Exit codes: 0 nothing found, 1 findings at or above --fail-on, 2 could not ask."
+    after_help = "Exit codes: 0 nothing found, 1 findings at or above --fail-on (warning), 2 could not ask."
 )]
 pub(super) struct Cli {
     /// The collector's address: 127.0.0.1:9470 after `kubectl -n csi-doctor port-forward
@@ -31,9 +31,10 @@ pub(super) struct Cli {
     )]
     pub(super) collector: Option<String>,
 
-    /// The mildest severity that makes the exit code 1.
-    #[arg(long, global = true, value_enum, default_value_t = FailOn::Info)]
-    pub(super) fail_on: FailOn,
+    /// The mildest severity that makes the exit code 1; `warning` when left out, but that `report` fails
+    /// only where this is named. What settles does not count yet.
+    #[arg(long, global = true, value_enum)]
+    pub(super) fail_on: Option<FailOn>,
 
     /// What to do.
     #[command(subcommand)]
@@ -42,7 +43,7 @@ pub(super) struct Cli {
 
 /// What stands before each step.
 const LEGEND: &str = "\
-Before each step: ✓ it is done; ▸ it stands here, and nothing is wrong so far: somebody is at work, or it waits on purpose; ✗ it stands here, because something is wrong or has taken too long; · still ahead, or nobody asked for it; ? could not be seen.";
+Before each step: ✓ it is done; ▸ it stands here, and nothing is wrong so far: somebody is at work, or it waits on purpose; ✗ it stands here, because something is wrong or has taken too long; · still ahead, or not needed; ? could not be seen.";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -66,7 +67,8 @@ pub(super) enum Command {
     /// Explain a finding's code or a pasted error message; needs no collector.
     Explain(ExplainArgs),
     /// Print what makes a shell complete the commands and flags of `kubectl-csi_doctor`, as
-    /// `source <(kubectl-csi_doctor completion bash)`; kubectl completes none of its plugins by that.
+    /// `source <(kubectl-csi_doctor completion bash)`. It completes the program's own name; for
+    /// `kubectl csi-doctor` kubectl asks an executable `kubectl_complete-csi_doctor`, which there is not.
     Completion {
         /// Whose.
         shell: Shell,
@@ -83,7 +85,7 @@ pub(super) struct GetArgs {
     #[arg(short, long)]
     pub(super) watch: bool,
     /// A collector keeps no labels: this says so. `report` has it.
-    #[arg(short = 'l', long, value_name = "LABELS", hide = true)]
+    #[arg(short = 'l', long, value_name = "LABELS")]
     pub(super) selector: Option<String>,
     /// Where to look.
     #[command(flatten)]
@@ -149,7 +151,8 @@ pub(super) struct DiagnoseArgs {
 impl DiagnoseArgs {
     /// What to follow, however it was written.
     pub(super) fn wanted(&self) -> anyhow::Result<Wanted<'_>> {
-        let Named { kind, name } = named("diagnose", &self.what, self.name.as_deref())?;
+        let kinds = ["pvc", "pod", "pv"];
+        let Named { kind, name } = named("diagnose", &kinds, &self.what, self.name.as_deref())?;
         let wanted = match kind.to_ascii_lowercase().as_str() {
             "pvc" | "pvcs" | "claim" | "persistentvolumeclaim" | "persistentvolumeclaims" => {
                 Wanted::Claim(name)
@@ -220,7 +223,8 @@ pub(super) enum ReportForm {
 /// Where to look.
 #[derive(Debug, Args)]
 pub(super) struct ScopeArgs {
-    /// Only this namespace; without it, all.
+    /// Only this namespace; without it, all. `diagnose` by the API server looks in the context's, as kubectl
+    /// does, unless -A is given.
     #[arg(short, long)]
     pub(super) namespace: Option<String>,
     /// All namespaces, as without -n.
@@ -256,7 +260,8 @@ pub(super) enum Kind {
 impl DescribeArgs {
     /// What is to be described, however it was written, and its name.
     pub(super) fn named(&self) -> anyhow::Result<(Describable, &str)> {
-        let one = named("describe", &self.what, self.name.as_deref())?;
+        let kinds = ["pvc", "pv", "driver", "pod", "node"];
+        let one = named("describe", &kinds, &self.what, self.name.as_deref())?;
         let kind = match one.kind.to_ascii_lowercase().as_str() {
             "volume"
             | "volumes"

@@ -6,7 +6,7 @@ use anyhow::bail;
 
 use crate::causes;
 use crate::cli::args::{ExplainArgs, Output};
-use crate::cli::{Answer, message};
+use crate::cli::{Answer, message, near};
 use crate::model::cause::CauseId;
 use crate::model::finding::quote;
 use crate::model::stage::Stage;
@@ -30,9 +30,14 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<Answer> {
                 "there is no finding of that name; what a message means is said by: kubectl csi-doctor explain --message {}",
                 quote(code)
             ),
-            (None, None) => bail!(
-                "there is no finding {code}; `kubectl csi-doctor explain` lists them; nor a cause of that name"
-            ),
+            (None, None) => {
+                let near = near::nearest(code, RULES.iter().map(|rule| rule.code));
+                let meant = near.map(|near| format!(" (did you mean {near}?)"));
+                bail!(
+                    "there is no finding {code}{}; `kubectl csi-doctor explain` lists them; nor a cause of that name",
+                    meant.unwrap_or_default()
+                )
+            }
         },
         None if is_json => {
             let all: Vec<_> = RULES.iter().map(|rule| page(rule, false)).collect();

@@ -1,9 +1,11 @@
 //! In which form an answer is printed, and what makes a shell complete command lines.
 
 use clap::CommandFactory as _;
+use clap::builder::PossibleValuesParser;
 use clap_complete::Shell;
 
 use crate::cli::args::{Cli, Command, Output, ReportForm};
+use crate::rules::RULES;
 
 /// For whom an answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +56,24 @@ impl Form {
 pub(super) fn completion(shell: Shell) -> String {
     let mut script = Vec::new();
     let name = "kubectl-csi_doctor";
-    clap_complete::generate(shell, &mut Cli::command(), name, &mut script);
-    String::from_utf8_lossy(&script).into_owned()
+    let codes = PossibleValuesParser::new(RULES.iter().map(|rule| rule.code));
+    let kinds = |kinds: &'static [&'static str]| PossibleValuesParser::new(kinds.iter().copied());
+    // What is changed goes to the end of its command: the places are named anew.
+    let what = |command: clap::Command, of| {
+        let command = command.mut_arg("what", |arg| arg.value_parser(kinds(of)).index(1));
+        command.mut_arg("name", |arg| arg.index(2))
+    };
+    let mut command = Cli::command()
+        .mut_subcommand("explain", |one| {
+            one.mut_arg("code", |arg| arg.value_parser(codes))
+        })
+        .mut_subcommand("diagnose", |one| what(one, &["pvc", "pod", "pv"]))
+        .mut_subcommand("describe", |one| {
+            what(one, &["volume", "driver", "pod", "node"])
+        });
+    clap_complete::generate(shell, &mut command, name, &mut script);
+    // bash's script calls a subcommand by one name and looks for it by another, made of `kubectl csi-doctor`.
+    String::from_utf8_lossy(&script).replace("kubectl__subcmd__csi_doctor", "kubectl__csi_doctor")
 }
 
 #[cfg(test)]

@@ -5,9 +5,12 @@ mod cure;
 mod diagnose;
 mod explain;
 mod form;
+mod from;
 mod get;
+mod kubeconfig;
 mod message;
 mod named;
+mod near;
 mod report;
 mod selector;
 
@@ -79,22 +82,23 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 async fn ask(cli: &Cli) -> anyhow::Result<Answer> {
+    let fail_on = cli.fail_on.unwrap_or(FailOn::Warning);
     if let Command::Diagnose(args) = &cli.command {
-        return diagnose::diagnose(args, cli.collector.as_deref(), cli.fail_on).await;
+        return diagnose::diagnose(args, cli.collector.as_deref(), fail_on).await;
     }
     if let Command::Report(args) = &cli.command {
-        return report::report(args, cli.collector.as_deref()).await;
+        return report::report(args, cli.collector.as_deref(), cli.fail_on).await;
     }
     let collector = cli.collector.as_deref().unwrap_or(COLLECTOR);
     let reader = Collector::at(collector).context("--collector")?.reader();
     match &cli.command {
-        Command::Status(output) => status(reader, output, cli.fail_on).await,
-        Command::Get(args) => get::get(reader, args, cli.fail_on).await,
-        Command::Describe(args) => describe(reader, args, cli.fail_on).await,
+        Command::Status(output) => status(reader, output, fail_on).await,
+        Command::Get(args) => get::get(reader, args, fail_on).await,
+        Command::Describe(args) => describe(reader, args, fail_on).await,
         Command::Diagnose(args) => {
-            diagnose::diagnose(args, cli.collector.as_deref(), cli.fail_on).await
+            diagnose::diagnose(args, cli.collector.as_deref(), fail_on).await
         }
-        Command::Report(args) => report::report(args, cli.collector.as_deref()).await,
+        Command::Report(args) => report::report(args, cli.collector.as_deref(), cli.fail_on).await,
         Command::Explain(args) => explain::explain(args),
         Command::Completion { shell } => Ok(Answer::found_nothing(form::completion(*shell))),
     }

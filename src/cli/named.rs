@@ -11,15 +11,21 @@ pub(super) struct Named<'a> {
     pub(super) name: &'a str,
 }
 
-/// Takes both ways of naming apart; `verb` is what is to be done with the object.
+/// Takes both ways of naming apart; `verb` is what is to be done with the object, of one of these kinds.
 pub(super) fn named<'a>(
     verb: &str,
+    kinds: &[&str],
     what: &'a str,
     name: Option<&'a str>,
 ) -> anyhow::Result<Named<'a>> {
     let (kind, name) = match (what.split_once('/'), name) {
         (Some((kind, name)), None) => (kind, name),
         (None, Some(name)) => (what, name),
+        // A name alone: what has a dash or a digit is no kind.
+        (None, None) if !what.chars().all(|c| c.is_ascii_alphabetic() || c == '.') => {
+            let all: Vec<String> = kinds.iter().map(|kind| format!("{kind}/{what}")).collect();
+            bail!("{what} is no kind of object; say {}", all.join(" or "))
+        }
         (None, None) => bail!("which {what}? {verb} {what} NAME"),
         (Some(_), Some(name)) => bail!("{what} has a name already; what is {name}?"),
     };
@@ -36,7 +42,9 @@ mod tests {
 
     #[test]
     fn a_name_comes_either_way() {
-        let told = |what, name| named("describe", what, name).map_err(|error| error.to_string());
+        let told = |what, name| {
+            named("describe", &["pvc", "pod"], what, name).map_err(|error| error.to_string())
+        };
         let claim = Named {
             kind: "pvc",
             name: "db",
@@ -60,6 +68,10 @@ mod tests {
         assert_eq!(
             told("pvc", None),
             Err("which pvc? describe pvc NAME".to_owned())
+        );
+        assert_eq!(
+            told("db-0", None),
+            Err("db-0 is no kind of object; say pvc/db-0 or pod/db-0".to_owned())
         );
         assert_eq!(
             told("pvc/", None),

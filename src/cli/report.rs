@@ -3,24 +3,21 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{IsTerminal as _, Write as _};
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 
-use crate::cli::args::{ObjectsArgs, ReportArgs, ReportForm, ScopeArgs};
-use crate::cli::{Answer, cure, selector};
+use crate::cli::args::{FailOn, ObjectsArgs, ReportArgs, ReportForm, ScopeArgs};
+use crate::cli::{Answer, cure, from, kubeconfig, selector};
 use crate::grpc::client::{Collector, FindingFilter, VolumeFilter};
 use crate::join;
-use crate::kubernetes::manifests::Directory;
 use crate::kubernetes::{client, list};
-use crate::model::finding::{Object, RuleVerdicts};
+use crate::model::finding::{Object, RuleVerdicts, Severity};
 use crate::model::names::PersistentVolumeName;
 use crate::model::objects::Objects;
 use crate::model::observed::{Gap, Listing, Observed, Why};
 use crate::model::report::{Beside, Findings, OnNodes, Report};
-use crate::model::terms::Requirement;
 use crate::model::view::{NodeVolume, Story};
 use crate::render;
 use crate::rules;
@@ -29,7 +26,13 @@ use crate::rules;
 const NO_COLLECTOR: &str = "used, inodes and node of claims: no collector was asked; name one with --collector ADDRESS, as a forwarded port: kubectl -n csi-doctor port-forward deployment/csi-doctor-collector 9470";
 
 /// The report.
-pub(super) async fn report(args: &ReportArgs, collector: Option<&str>) -> anyhow::Result<Answer> {
+///
+/// It is a list, and succeeds whatever is in it, unless it is told what to fail on.
+pub(super) async fn report(
+    args: &ReportArgs,
+    collector: Option<&str>,
+    fail_on: Option<FailOn>,
+) -> anyhow::Result<Answer> {
     let namespace = args.scope.namespace.as_deref();
     let mut objects = objects(args).await?;
     let at = Timestamp::now();
@@ -44,7 +47,20 @@ pub(super) async fn report(args: &ReportArgs, collector: Option<&str>) -> anyhow
         selector::narrow(&mut objects);
     }
     let report = join::report(at, objects, &beside, namespace);
-    Ok(Answer::found_nothing(print(&report, args.output)))
+    let is_found = fail_on.is_some_and(|least| is_reached(&report, least));
+    Ok(Answer::new(print(&report, args.output), is_found))
+}
+
+/// Whether a claim has a finding that is as bad.
+fn is_reached(report: &Report, least: FailOn) -> bool {
+    let claims = report.claims.items.iter();
+    let mut codes = claims.filter_map(|claim| claim.findings.known()).flatten();
+    codes.any(|code| {
+        // What a newer collector finds is at least worth a look.
+        let severity =
+            rules::find(&code.as_str().into()).map_or(Severity::Warning, |rule| rule.severity);
+        least.reached_by(severity)
+    })
 }
 
 fn print(report: &Report, form: ReportForm) -> String {
@@ -64,7 +80,7 @@ async fn objects(args: &ReportArgs) -> anyhow::Result<Objects> {
     let labels = args.selector.as_deref();
     let wanted = labels.map_or(Ok(Vec::new()), selector::selector)?;
     let objects = match &args.objects.from {
-        Some(directory) => in_directory(directory, wanted)?,
+        Some(directory) => from::objects(directory, wanted)?,
         None => of_server(&args.objects, &args.scope, labels).await?,
     };
     let lists = [
@@ -87,32 +103,15 @@ fn nothing<T>(listing: &Listing<T>) -> Option<&Gap> {
     listing.gaps.first().filter(|_| listing.items.is_empty())
 }
 
-/// What files hold; files that hold nothing of Kubernetes' storage were not meant.
-fn in_directory(directory: &Path, labels: Vec<Requirement>) -> anyhow::Result<Objects> {
-    let asked = !labels.is_empty();
-    let mut files = Directory::with_labels(directory.to_owned(), labels);
-    let mut objects = files.read();
-    let none = objects.counts().iter().all(|(_, count)| *count == 0);
-    if none && !asked && objects.gaps().is_empty() {
-        bail!(
-            "{} holds no object of Kubernetes' storage; fill it with: kubectl get pv,pvc,sc,pods,events -A -o yaml > {}/all.yaml",
-            directory.display(),
-            directory.display()
-        );
-    }
-    files.note_unsaved(&mut objects);
-    Ok(objects)
-}
-
 async fn of_server(
     from: &ObjectsArgs,
     scope: &ScopeArgs,
     labels: Option<&str>,
 ) -> anyhow::Result<Objects> {
     let named = from.kubeconfig.is_some() || from.context.is_some();
-    if !named && !client::has_kubeconfig() {
+    if !named && !kubeconfig::is_there()? {
         bail!(
-            "there is no kubeconfig: name one with --kubeconfig, or a directory of objects with --from"
+            "there is no kubeconfig at ~/.kube/config: name one with --kubeconfig, or a directory of objects with --from"
         );
     }
     let kubeconfig = from.kubeconfig.as_deref();
@@ -123,7 +122,7 @@ async fn of_server(
     let told = |more| {
         let all = come.fetch_add(more, Ordering::Relaxed) + more;
         if shown {
-            let _ = write!(std::io::stderr(), "\r{all} objects read");
+            let _ = write!(std::io::stderr(), "\robjects read: {all}");
         }
     };
     let objects = list::everything(&client, scope.namespace.as_deref(), labels, &told).await;

@@ -99,7 +99,7 @@ impl Setup {
             ("CSI_DOCTOR_KUBELET_DIR", self.kubelet().into()),
             ("CSI_DOCTOR_COLLECTOR", self.collector().into()),
             // It is no cluster, and nobody is to ask the one of whoever runs it.
-            ("KUBECONFIG", "/nonexistent".into()),
+            ("KUBECONFIG", "/dev/null".into()),
             ("CSI_DOCTOR_INTERVAL", self.interval_text().into()),
             ("CSI_DOCTOR_PROBE_TIMEOUT", PROBE_TIMEOUT.into()),
             ("CSI_DOCTOR_LAB_NAME", self.name.as_str().into()),

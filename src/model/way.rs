@@ -1,5 +1,7 @@
 //! An object's way as ordered steps, for a person to follow.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::model::cause::Cause;
@@ -30,6 +32,8 @@ pub struct Followed {
     pub way: Way,
     /// The codes, each with a page.
     pub codes: Vec<String>,
+    /// Those that do not count yet, and how long they still have to last.
+    pub settling: Vec<(String, Duration)>,
 }
 
 /// What logs say of a volume.

@@ -4,12 +4,15 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use crate::model::finding::NextStep;
+use crate::model::finding::{NextStep, Object};
 use crate::model::stage::Stage;
-use crate::model::way::{Diagnosis, Logs, Mark, Way};
+use crate::model::way::{Diagnosis, Logs, Mark, Step, Way};
 
 /// Longer words of others are cut, unless all of them are wanted, in characters.
 const WORDS: usize = 200;
+
+/// So many are kept of what is cut: who speaks stands at its beginning, what is wrong at its end.
+const KEPT: (usize, usize) = (60, 139);
 
 /// All of it as a person reads it; `wide` cuts nobody's words.
 pub fn diagnosis(all: &Diagnosis, wide: bool) -> String {
@@ -25,8 +28,12 @@ pub fn diagnosis(all: &Diagnosis, wide: bool) -> String {
     }
     if let Some(next) = &all.next {
         let mut ways = all.ways.iter().map(|one| &one.way);
-        let waits = ways.any(|way| way.next.as_ref() == Some(next) && is_under_way(way));
-        to_do(&mut text, next, waits);
+        let its = ways.find(|way| way.next.as_ref() == Some(next));
+        // Where there is more than one object, the one that it is about is named.
+        let first = all.ways.first().map(|one| &one.way.object);
+        let others = all.ways.iter().any(|one| Some(&one.way.object) != first);
+        let about = its.filter(|_| others).map(|way| &way.object);
+        to_do(&mut text, next, about, its.is_some_and(is_under_way));
     }
     let mut codes: Vec<&String> = Vec::new();
     for code in all.ways.iter().flat_map(|one| &one.codes) {
@@ -36,6 +43,13 @@ pub fn diagnosis(all: &Diagnosis, wide: bool) -> String {
     }
     for code in codes {
         let _ = writeln!(text, "More: kubectl csi-doctor explain {code}");
+    }
+    for (code, left) in all.ways.iter().flat_map(|one| &one.settling) {
+        let _ = writeln!(
+            text,
+            "Settling: {code} counts (exit code 1) in {} s, if it is still there.",
+            left.as_secs()
+        );
     }
     for gap in &all.unseen {
         let _ = writeln!(text, "Not seen: {gap}");
@@ -48,7 +62,7 @@ pub fn way(way: &Way) -> String {
     let mut text = String::new();
     put(&mut text, way, true);
     if let Some(next) = &way.next {
-        to_do(&mut text, next, is_under_way(way));
+        to_do(&mut text, next, None, is_under_way(way));
     }
     text
 }
@@ -59,9 +73,11 @@ fn is_under_way(way: &Way) -> bool {
         .is_some_and(|step| step.mark == Mark::Waiting && !matches!(step.stage, Stage::Bind(_)))
 }
 
-fn to_do(text: &mut String, next: &NextStep, waits: bool) {
+fn to_do(text: &mut String, next: &NextStep, about: Option<&Object>, waits: bool) {
+    let about = about.map(|object| format!(" about {object}"));
+    let about = about.unwrap_or_default();
     let when = if waits { ", if it lasts" } else { "" };
-    let _ = writeln!(text, "What to do{when}: {}", next.what);
+    let _ = writeln!(text, "What to do{about}{when}: {}", next.what);
     if let Some(command) = &next.command {
         let _ = writeln!(text, "    {command}");
     }
@@ -69,9 +85,17 @@ fn to_do(text: &mut String, next: &NextStep, waits: bool) {
 
 fn put(text: &mut String, way: &Way, wide: bool) {
     let _ = writeln!(text, "{}, seen by {}", title(way), way.seen_by);
+    let mut before: Option<&Step> = None;
     for step in &way.steps {
         let name = step.stage.step();
-        let evidence = cut(&step.evidence, wide);
+        // A reason why nothing is known is often that of the steps around it.
+        let same = before.is_some_and(|one| one.mark == step.mark && one.evidence == step.evidence);
+        before = Some(step);
+        let evidence = if same && step.mark == Mark::Unknown && !wide {
+            "the same".to_owned()
+        } else {
+            cut(&step.evidence, wide)
+        };
         let line = format!(
             "  {} {name:<20} {evidence}{}",
             step.mark.sign(),
@@ -141,8 +165,12 @@ fn logs(text: &mut String, logs: &Logs, wide: bool) {
 /// Words of others: on one line, and not too many.
 fn cut(words: &str, wide: bool) -> String {
     let words = words.trim().replace(|c: char| c.is_control(), " ");
-    match words.char_indices().nth(WORDS) {
-        Some((at, _)) if !wide => format!("{}…", &words[..at]),
-        _ => words,
+    let count = words.chars().count();
+    if wide || count <= WORDS {
+        return words;
     }
+    let (first, last) = KEPT;
+    let head: String = words.chars().take(first).collect();
+    let tail: String = words.chars().skip(count - last).collect();
+    format!("{head}…{tail}")
 }

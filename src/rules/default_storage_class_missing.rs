@@ -33,12 +33,12 @@ fn check(unbound: &Unbound<'_>, verdicts: &mut Verdicts) {
     .since(unbound.created())
     .next(
         "Make a class the default one: claims that wait take it.",
-        "kubectl patch storageclass <class> -p '{\"metadata\":{\"annotations\":{\"storageclass.kubernetes.io/is-default-class\":\"true\"}}}'",
+        "kubectl patch storageclass CLASS -p '{\"metadata\":{\"annotations\":{\"storageclass.kubernetes.io/is-default-class\":\"true\"}}}'",
     )
     .next(
         "Or name a class in this claim; one that has none yet may be given one.",
         format!(
-            "kubectl patch pvc -n {} {} -p '{{\"spec\":{{\"storageClassName\":\"<class>\"}}}}'",
+            "kubectl patch pvc -n {} {} -p '{{\"spec\":{{\"storageClassName\":\"CLASS\"}}}}'",
             quote(&claim.namespace),
             quote(&claim.name)
         ),
@@ -69,9 +69,9 @@ mod tests {
               - classes: fast [storageclasses]
               - available volumes without a class that fit: none [persistentvolumes]
               > Make a class the default one: claims that wait take it.
-                kubectl patch storageclass <class> -p '{"metadata":{"annotations":{"storageclass.kubernetes.io/is-default-class":"true"}}}'
+                kubectl patch storageclass CLASS -p '{"metadata":{"annotations":{"storageclass.kubernetes.io/is-default-class":"true"}}}'
               > Or name a class in this claim; one that has none yet may be given one.
-                kubectl patch pvc -n shop orders-db -p '{"spec":{"storageClassName":"<class>"}}'
+                kubectl patch pvc -n shop orders-db -p '{"spec":{"storageClassName":"CLASS"}}'
         "#]]);
     }
 

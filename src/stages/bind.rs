@@ -194,7 +194,10 @@ fn consumer(all: &Binding, one: &Waiting) -> String {
         return "the class does not wait for one".to_owned();
     }
     match &one.users {
-        Observed::Known(users) => format!("{} pods name it", users.len()),
+        Observed::Known(users) => match users.as_slice() {
+            [user] => format!("pod {} names it", user.pod),
+            users => format!("{} pods name it", users.len()),
+        },
         Observed::Unknown(gap) => gap.what.to_string(),
     }
 }

@@ -109,8 +109,8 @@ fn class(told: &Told<'_>, claim: &Claim) -> Step {
         }
         Observed::Known(None) => step(
             stage,
-            Mark::Done,
-            format!("storageclass {name} is not there, which a bound claim does not need"),
+            Mark::Ahead,
+            format!("there is no storageclass {name}, and a bound claim needs none"),
         ),
         Observed::Unknown(gap) => step(stage, Mark::Unknown, format!("storageclass {name}: {gap}")),
     }

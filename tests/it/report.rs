@@ -110,11 +110,11 @@ fn what_is_not_known_is_no_zero() {
         -
 
         PersistentVolumeClaims
-        NAMESPACE   NAME        STATUS    VOLUME     REQUEST   CAPACITY   USED   USE%   STORAGECLASS   FINDINGS
-        docs        lost        Lost      pvc-gone   50Gi      <none>     -      -      archive        <none>
-        shop        waits       Pending   <none>     1Gi       <none>     -      -      fast           -
-        shop        orders-db   Bound     pvc-1      10Gi      10Gi       -      -      fast           -
-        shop        unused      Bound     pvc-2      20Gi      20Gi       -      -      fast           <none>
+        NAMESPACE   NAME        STATUS    VOLUME     REQUEST   CAPACITY   USED     USE%     STORAGECLASS   FINDINGS
+        docs        lost        Lost      pvc-gone   50Gi      <none>     <none>   <none>   archive        <none>
+        shop        waits       Pending   <none>     1Gi       <none>     <none>   <none>   fast           -
+        shop        orders-db   Bound     pvc-1      10Gi      10Gi       -        -        fast           -
+        shop        unused      Bound     pvc-2      20Gi      20Gi       -        -        fast           <none>
 
         By class
         STORAGECLASS   CLAIMS   VOLUMES   REQUESTED   PROVISIONED   USED   RECLAIMABLE

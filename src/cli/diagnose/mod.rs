@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use crate::cli::args::{DiagnoseArgs, FailOn, Output};
 use crate::cli::diagnose::source::Source;
 use crate::cli::diagnose::ways::Ways;
-use crate::cli::{Answer, cure, found};
+use crate::cli::{Answer, cure, found, near};
 use crate::kubernetes::around::Wanted;
 use crate::model::finding::Object;
 use crate::model::names::{ClaimRef, PodRef};
@@ -34,22 +34,29 @@ pub(super) async fn diagnose(
     match wanted {
         Wanted::Claim(name) => {
             let claims = &source.objects.claims;
-            for claim in asked(claims, &source, "claim", name, |one| {
-                is_claim(one, name, args)
-            })? {
+            let is_it = |one: &Arc<Claim>| is_claim(one, name, args);
+            for claim in asked(claims, &source, "claim", name, |one| &one.claim.name, is_it)? {
                 ways.claim(claim);
             }
         }
         Wanted::Pod(name) => {
             let pods = &source.objects.pods;
-            for pod in asked(pods, &source, "pod", name, |one| is_pod(one, name, args))? {
+            let is_it = |one: &Pod| is_pod(one, name, args);
+            for pod in asked(pods, &source, "pod", name, |one| &one.pod.name, is_it)? {
                 ways.pod(pod);
             }
         }
         Wanted::Volume(name) => {
             let volumes = &source.objects.volumes;
             let is_it = |one: &Arc<PersistentVolume>| one.name.as_str() == name;
-            for volume in asked(volumes, &source, "persistentvolume", name, is_it)? {
+            for volume in asked(
+                volumes,
+                &source,
+                "persistentvolume",
+                name,
+                |one| one.name.as_str(),
+                is_it,
+            )? {
                 ways.volume(volume);
             }
         }
@@ -106,6 +113,7 @@ fn asked<'a, M>(
     source: &Source,
     kind: &str,
     name: &str,
+    name_of: fn(&M) -> &str,
     is_it: impl Fn(&M) -> bool,
 ) -> anyhow::Result<Vec<&'a M>> {
     let found: Vec<&M> = listing.items.iter().filter(|one| is_it(one)).collect();
@@ -122,7 +130,15 @@ fn asked<'a, M>(
             gap.what,
             cure::of_gap(gap, source.is_everywhere)
         ),
-        None => bail!("there is no {kind} {name} in {}", source.place),
+        None => {
+            let all = listing.items.iter().map(name_of);
+            let near = near::nearest(name, all).map(|near| format!(" (did you mean {near}?)"));
+            bail!(
+                "there is no {kind} {name} in {}{}",
+                source.place,
+                near.unwrap_or_default()
+            )
+        }
     }
 }
 

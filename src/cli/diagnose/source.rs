@@ -4,12 +4,11 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 
 use crate::cli::args::DiagnoseArgs;
-use crate::cli::{COLLECTOR, findings_in, volumes_in};
+use crate::cli::{COLLECTOR, findings_in, from, kubeconfig, volumes_in};
 use crate::grpc::client::Collector;
 use crate::join;
 use crate::kubernetes::around::{self, Wanted};
 use crate::kubernetes::client::{self, Client};
-use crate::kubernetes::manifests::Directory;
 use crate::model::objects::Objects;
 use crate::model::view::{NodeStatus, NodeVolume, Story};
 use crate::stages::{OnNodes, Told};
@@ -49,11 +48,8 @@ impl Source {
     ) -> anyhow::Result<Self> {
         if let Some(directory) = &args.objects.from {
             let nodes = beside(args, collector, wanted).await?;
-            let mut files = Directory::new(directory.clone());
-            let mut objects = files.read();
-            files.note_unsaved(&mut objects);
             return Ok(Self {
-                objects,
+                objects: from::objects(directory, Vec::new())?,
                 place: directory.display().to_string(),
                 is_everywhere: false,
                 nodes,
@@ -63,7 +59,7 @@ impl Source {
             });
         }
         let is_named = args.objects.kubeconfig.is_some() || args.objects.context.is_some();
-        if is_named || client::has_kubeconfig() {
+        if is_named || kubeconfig::is_there()? {
             let nodes = beside(args, collector, wanted).await?;
             return of_server(args, wanted, nodes).await;
         }

@@ -19,7 +19,7 @@ use crate::model::observed::Observed;
 use crate::model::stage::{MountStage, Stage};
 use crate::model::view::{NodeVolume, Story};
 use crate::model::volume::Volume;
-use crate::model::way::{Followed, Way};
+use crate::model::way::{Followed, Mark, Way};
 use crate::render::lists::is_about;
 use crate::rules;
 use crate::stages::{self, Told};
@@ -128,7 +128,15 @@ impl<'a> Ways<'a> {
     }
 
     fn push(&mut self, way: Way, codes: Vec<String>) {
-        self.followed.push(Followed { way, codes });
+        self.push_settling(way, codes, Vec::new());
+    }
+
+    fn push_settling(&mut self, way: Way, codes: Vec<String>, settling: Vec<(String, Duration)>) {
+        self.followed.push(Followed {
+            way,
+            codes,
+            settling,
+        });
     }
 
     fn bind(&mut self, claim: &Claim) {
@@ -141,12 +149,11 @@ impl<'a> Ways<'a> {
             }
             None => stages::bound(&self.told, claim),
         };
-        let (way, codes) = if waiting.is_some() {
-            self.judged(&object(claim), way)
+        if waiting.is_some() {
+            self.judged(&object(claim), way);
         } else {
-            (way, Vec::new())
-        };
-        self.push(way, codes);
+            self.push(way, Vec::new());
+        }
     }
 
     /// A claim that a pod names and that is not there.
@@ -164,8 +171,7 @@ impl<'a> Ways<'a> {
         let object = Object::Claim(claim);
         let next = self.advice(&object);
         let way = stages::absent(&object, &pod.pod, next);
-        let (way, codes) = self.judged(&object, way);
-        self.push(way, codes);
+        self.judged(&object, way);
     }
 
     fn mounts_of(&mut self, claim: &Claim) {
@@ -210,8 +216,13 @@ impl<'a> Ways<'a> {
         } else {
             way
         };
-        self.found |= page.is_some() && is_late && self.fail_on.reached_by(Severity::Warning);
-        self.push(way, codes);
+        let is_stuck = way.here().is_some_and(|step| step.mark == Mark::Stuck) && is_ours;
+        let counts = is_stuck && self.fail_on.reached_by(Severity::Warning);
+        self.found |= counts && is_late;
+        let settles = page.filter(|_| counts && !is_late);
+        let left = left(MOUNT_GRACE, began, self.told.at);
+        let settling = settles.map(|code| (code.to_owned(), left));
+        self.push_settling(way, codes, settling.into_iter().collect());
     }
 
     /// Takes in what nodes find about an object at some steps; gives the codes, and whether any counts.
@@ -263,14 +274,14 @@ impl<'a> Ways<'a> {
         let cases = of_it.filter_map(|volume| case_of(volume, None, self.told.at));
         let ways: Vec<Way> = cases.map(|case| stages::expand(&case)).collect();
         for way in ways.into_iter().filter(wanted) {
-            let (way, codes) = self.judged(&object(claim), way);
-            self.push(way, codes);
+            self.judged(&object(claim), way);
         }
     }
 
-    /// Takes in what rules say of an object by objects alone; gives its way, which is overdue where what they
-    /// say has lasted, and the codes.
-    fn judged(&mut self, object: &Object, way: Way) -> (Way, Vec<String>) {
+    /// Takes in what rules say of an object by objects alone, and its way, which is overdue where what they
+    /// say has lasted.
+    fn judged(&mut self, object: &Object, way: Way) {
+        let mut settling = Vec::new();
         let mut codes = Vec::new();
         let mut is_late = false;
         let here = way.here().map(|step| step.stage);
@@ -279,10 +290,21 @@ impl<'a> Ways<'a> {
             let severity = problem.severity.unwrap_or(rule.severity);
             let lasts = has_lasted(rule, problem.since, self.told.at);
             self.found |= self.fail_on.reached_by(severity) && lasts;
+            if !lasts && self.fail_on.reached_by(severity) {
+                let left = left(rule.grace, problem.since, self.told.at);
+                settling.push((rule.code.0.clone(), left));
+            }
             is_late |= lasts && severity > Severity::Info && is_of_way(rule.stage, here);
         }
-        (if is_late { way.overdue() } else { way }, codes)
+        let way = if is_late { way.overdue() } else { way };
+        self.push_settling(way, codes, settling);
     }
+}
+
+/// How long something still has to last until it counts.
+fn left(grace: Duration, since: Option<Timestamp>, at: Timestamp) -> Duration {
+    let age = since.and_then(|since| Duration::try_from(at.duration_since(since)).ok());
+    grace.saturating_sub(age.unwrap_or_default())
 }
 
 /// Whether a rule judges a step of the way that stands here.

@@ -52,6 +52,14 @@ struct WayItem<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<NextItem<'a>>,
     codes: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    settling: Vec<SettlingItem<'a>>,
+}
+
+#[derive(Serialize)]
+struct SettlingItem<'a> {
+    code: &'a str,
+    seconds: u64,
 }
 
 #[derive(Serialize)]
@@ -102,6 +110,14 @@ fn way(one: &Followed) -> WayItem<'_> {
         steps: way.steps.iter().map(step).collect(),
         next: way.next.as_ref().map(next),
         codes: &one.codes,
+        settling: one
+            .settling
+            .iter()
+            .map(|(code, left)| SettlingItem {
+                code,
+                seconds: left.as_secs(),
+            })
+            .collect(),
     }
 }
 

@@ -1,9 +1,12 @@
 //! A storage report for a spreadsheet: one table of all objects (RFC 4180), sizes in bytes.
+//!
+//! Three answers: a value; `-` for what is not known; an empty cell for what the object does not have.
 
 use crate::model::names::NodeName;
 use crate::model::observed::Observed;
 use crate::model::report::Report;
 use crate::model::sizes::Bytes;
+use crate::model::terms::ClaimPhase;
 use crate::render::report::UNKNOWN;
 
 /// The columns, of every kind of object; what a kind does not have is empty.
@@ -74,10 +77,12 @@ pub fn csv(report: &Report) -> String {
         cells[5] = known(&one.driver, |driver| driver.clone().unwrap_or_default());
         cells[6] = size(one.request);
         cells[7] = size(one.capacity);
-        cells[8] = known(&one.usage, |usage| usage.used_bytes.to_string());
-        cells[9] = known(&one.usage, |usage| usage.total_bytes.to_string());
-        cells[10] = known(&one.usage, |usage| usage.used_inodes.to_string());
-        cells[11] = known(&one.usage, |usage| usage.total_inodes.to_string());
+        if one.phase == ClaimPhase::Bound {
+            cells[8] = known(&one.usage, |usage| usage.used_bytes.to_string());
+            cells[9] = known(&one.usage, |usage| usage.total_bytes.to_string());
+            cells[10] = known(&one.usage, |usage| usage.used_inodes.to_string());
+            cells[11] = known(&one.usage, |usage| usage.total_inodes.to_string());
+        }
         cells[12] = one.access_modes.join(" ");
         cells[13] = one.volume.clone().unwrap_or_default();
         cells[15] = known(&one.nodes, |nodes| {

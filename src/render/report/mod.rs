@@ -64,7 +64,7 @@ pub fn markdown(report: &Report) -> String {
         text.push('\n');
     }
     for note in notes {
-        let _ = writeln!(text, "- {}", plain(&note));
+        let _ = writeln!(text, "{}", plain(&note));
     }
     text
 }

@@ -1,8 +1,10 @@
 //! A storage report as tables of words.
 
+use crate::model::mount::Usage;
 use crate::model::observed::{Listing, Observed};
 use crate::model::report::{ClaimRow, ClassRow, Report, Total, VolumeRow};
 use crate::model::sizes::Bytes;
+use crate::model::terms::ClaimPhase;
 use crate::render::report::{NONE, UNKNOWN};
 
 /// One table.
@@ -119,13 +121,13 @@ const CLAIMS: &[Column<ClaimRow>] = &[
     ("REQUEST", false, |_, one| size(one.request)),
     ("CAPACITY", false, |_, one| size(one.capacity)),
     ("USED", false, |_, one| {
-        known(&one.usage, |usage| Bytes(usage.used_bytes).to_string())
+        of_bound(one, |usage| Bytes(usage.used_bytes).to_string())
     }),
     ("USE%", false, |_, one| {
-        known(&one.usage, |usage| format!("{}%", usage.percent_used()))
+        of_bound(one, |usage| format!("{}%", usage.percent_used()))
     }),
     ("INODES%", true, |_, one| {
-        known(&one.usage, |usage| format!("{}%", usage.percent_inodes()))
+        of_bound(one, |usage| format!("{}%", usage.percent_inodes()))
     }),
     ("ACCESS MODES", true, |_, one| modes(&one.access_modes)),
     ("STORAGECLASS", false, |_, one| {
@@ -194,6 +196,14 @@ fn used(one: &Total) -> String {
 
 fn sum(bytes: &Observed<Bytes>) -> String {
     known(bytes, ToString::to_string)
+}
+
+/// What is in a volume; a claim without one has nothing that could be known.
+fn of_bound(one: &ClaimRow, words: impl Fn(&Usage) -> String) -> String {
+    match one.phase {
+        ClaimPhase::Bound => known(&one.usage, words),
+        _ => NONE.to_owned(),
+    }
 }
 
 fn known<T>(fact: &Observed<T>, words: impl Fn(&T) -> String) -> String {

@@ -118,7 +118,7 @@ spec:
     let wanted = [
         "✓ attached",
         "? driver registered    CSINode objects lists disk.example.com",
-        "? staged               no agent was asked",
+        "? staged               no collector was asked",
         "Where it stands is not known.",
         "exit code Some(0)",
     ];
@@ -168,7 +168,7 @@ fn a_released_volume(cluster: &Cluster, admin: &Path) {
     bound_claim(cluster, "let-go");
     cluster.kubectl(&["delete", "pvc", "let-go", "-n", "shop"]);
     let wanted = [
-        "✗ bound                claim shop/let-go is gone",
+        "▸ bound                claim shop/let-go is gone",
         "It is released, and kept.",
         "claimRef",
     ];
