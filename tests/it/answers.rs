@@ -213,7 +213,7 @@ async fn compare(address: SocketAddr, expected: ExpectFile) {
 }
 
 /// A command line, what it prints, and its exit code where that is not 0.
-async fn ask(address: SocketAddr, words: &str) -> String {
+pub(crate) async fn ask(address: SocketAddr, words: &str) -> String {
     run(address, words, "0").await
 }
 

@@ -22,6 +22,7 @@ mod garbage;
 mod killed;
 mod kubernetes;
 mod mounts;
+mod newer;
 mod report;
 mod scenarios;
 mod store;
