@@ -27,6 +27,7 @@ mod report;
 mod scenarios;
 mod store;
 mod support;
+mod terminal;
 mod tidy;
 mod told;
 mod wire;

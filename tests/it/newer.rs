@@ -136,7 +136,8 @@ async fn what_has_no_name_yet_is_shown_and_counts() {
         warning   SnapshotPending   claim shop/orders-db   -   unconfirmed   AGE
         [exit 1]
 
-    "#]].assert_eq(&table);
+    "#]]
+    .assert_eq(&table);
     let json = asked(stories(), "get findings -o json").await;
     expect![[r#"
         $ kubectl csi-doctor get findings -o json
@@ -187,7 +188,8 @@ async fn what_has_no_name_yet_is_shown_and_counts() {
         }
         [exit 1]
 
-    "#]].assert_eq(&json);
+    "#]]
+    .assert_eq(&json);
 }
 
 #[tokio::test(flavor = "multi_thread")]
