@@ -213,7 +213,9 @@ fn by_rules(objects: &Objects, at: Timestamp) -> Findings {
                 note(&mut found.codes, &subject.object, &rule.code.0);
             }
         }
-        for (subject, gap) in &rule.unknowns {
+        // What a node alone could tell is said once, of all claims: that no collector was asked.
+        let unknowns = rule.unknowns.iter();
+        for (subject, gap) in unknowns.filter(|(_, gap)| gap.why != Why::NotAsked) {
             if let Object::Claim(claim) = &subject.object {
                 let name = (claim.namespace.clone(), claim.name.clone());
                 found.unjudged.entry(name).or_insert_with(|| gap.clone());
