@@ -99,7 +99,7 @@ pub(super) struct GetArgs {
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
     /// The code of a finding: its page of the handbook; or the name of a cause: what it means, how to tell it,
-    /// what to do. Without it and --message, the list of pages.
+    /// what to do; or `handbook`: all of it, from what one sees. Without it and --message, the list of pages.
     #[arg(conflicts_with = "message")]
     pub(super) code: Option<String>,
     /// An error message as it stands in an event or a log: its cause. `-` reads standard input; with

@@ -1,7 +1,5 @@
 //! `explain`: the handbook and the causes, without a collector.
 
-use std::fmt::Write as _;
-
 use anyhow::bail;
 
 use crate::causes;
@@ -14,18 +12,22 @@ use crate::render;
 use crate::render::json::Page;
 use crate::rules::{self, RULES, Rule};
 
-/// A page of the handbook, the list of its pages, a cause, or the cause of a message.
+/// The whole handbook, by this word.
+const HANDBOOK: &str = "handbook";
+
+/// The handbook, a page of it, the list of its pages, a cause, or the cause of a message.
 pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<Answer> {
     if let Some(text) = &args.message {
         return message::explain(text, args.output.output);
     }
     let is_json = matches!(args.output.output, Some(Output::Json | Output::Yaml));
     let text = match args.code.as_deref() {
+        Some(HANDBOOK) if !is_json => render::page::page(include_str!("../../docs/handbook.md")),
         Some(code) => match (rules::find(&code.into()), cause(code)) {
             (Some(rule), _) if is_json => render::json::page(&page(rule, true)),
-            (Some(rule), _) => rule.docs.to_owned(),
+            (Some(rule), _) => render::page::page(rule.docs),
             (None, Some(id)) if is_json => render::json::cause_page(id, &causes::page(id)),
-            (None, Some(id)) => causes::page(id),
+            (None, Some(id)) => render::page::page(&causes::page(id)),
             (None, None) if code.contains(char::is_whitespace) => bail!(
                 "there is no finding of that name; what a message means is said by: kubectl csi-doctor explain --message {}",
                 quote(code)
@@ -43,14 +45,11 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<Answer> {
             let all: Vec<_> = RULES.iter().map(|rule| page(rule, false)).collect();
             render::json::pages(&all)
         }
-        None => RULES.iter().fold(String::new(), |mut text, rule| {
-            let _ = writeln!(
-                text,
-                "{:<26} {:<8} {}",
-                rule.code, rule.severity, rule.summary
-            );
-            text
-        }),
+        None => render::page::list(
+            RULES
+                .iter()
+                .map(|rule| (rule.code, rule.severity, rule.summary)),
+        ),
     };
     Ok(Answer::found_nothing(text))
 }

@@ -10,6 +10,7 @@ pub mod facts;
 pub mod json;
 pub mod lists;
 mod name;
+pub mod page;
 pub mod report;
 pub mod status;
 mod table;
