@@ -33,7 +33,7 @@ const DONE: &str = "all of it was done";
 const LEAVE: &str = "
 kubectl delete pod --all -n media --force --grace-period=0
 kubectl delete pod --all -n web --force --grace-period=0
-kubectl delete namespace orders media web --wait=false
+kubectl delete namespace orders media web --timeout=60s
 kubectl delete pv pvc-orders pvc-media pvc-web --wait=false
 kubectl delete volumeattachment --all --wait=false
 kubectl delete storageclass fast-ssd
