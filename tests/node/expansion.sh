@@ -44,7 +44,9 @@ stands() {
     local found fine=$'It is bound.\nIt is in its pod, as far as can be seen.'
     for _ in $(seq 40); do
         found=$(ask diagnose pvc "$1" -n shop | grep '^It ' || true)
-        [ "$found" = "$fine"$'\n'"It stands at: $2." ] && return
+        case ${found#"$fine"$'\n'} in
+            "It stands at: $2." | "It waits at: $2. Nothing is wrong so far.") return ;;
+        esac
         sleep 0.25
     done
     { echo "WRONG: $1: wanted step '$2', diagnose says '$found'"; faults=1; }
