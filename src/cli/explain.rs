@@ -32,14 +32,10 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<Answer> {
                 "there is no finding of that name; what a message means is said by: kubectl csi-doctor explain --message {}",
                 quote(code)
             ),
-            (None, None) => {
-                let near = near::nearest(code, RULES.iter().map(|rule| rule.code));
-                let meant = near.map(|near| format!(" (did you mean {near}?)"));
-                bail!(
-                    "there is no finding {code}{}; `kubectl csi-doctor explain` lists them; nor a cause of that name",
-                    meant.unwrap_or_default()
-                )
-            }
+            (None, None) => bail!(
+                "there is no finding {code}{}; `kubectl csi-doctor explain` lists them; nor a cause of that name",
+                near::meant(code, RULES.iter().map(|rule| rule.code))
+            ),
         },
         None if is_json => {
             let all: Vec<_> = RULES.iter().map(|rule| page(rule, false)).collect();

@@ -1,7 +1,12 @@
 //! What somebody may have meant who wrote something else.
 
+/// The nearest of some words as a question to stand behind what was said; nothing where none is near.
+pub(super) fn meant<'a>(word: &str, all: impl Iterator<Item = &'a str>) -> String {
+    nearest(word, all).map_or_else(String::new, |near| format!(" (did you mean {near}?)"))
+}
+
 /// The nearest of some words: at most a third of the letters are others.
-pub(super) fn nearest<'a>(word: &str, all: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+fn nearest<'a>(word: &str, all: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let far = word.chars().count() / 3;
     let word = word.to_lowercase();
     all.map(|one| (strsim::levenshtein(&word, &one.to_lowercase()), one))

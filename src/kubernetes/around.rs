@@ -92,7 +92,8 @@ async fn of_claim(client: &Client, claim: &Claim) -> Objects {
     for heard in join_all(resizers(claim, &volumes).map(|fields| heard(client, fields))).await {
         add(&mut events, heard);
     }
-    let users: Vec<&Pod> = pods.items.iter().filter(|pod| uses(pod, claim)).collect();
+    let users = pods.items.iter().filter(|pod| pod.uses(&claim.claim));
+    let users: Vec<&Pod> = users.collect();
     for about in join_all(users.iter().map(|pod| about(client, pod))).await {
         add(&mut events, said(about));
     }
@@ -146,9 +147,7 @@ async fn around_pods(client: &Client, namespace: &str, name: &str) -> Objects {
 /// Takes in the pods that have the same claims as one that is starting: they may have them on another node.
 async fn with_rivals(client: &Client, all: &mut Listing<Pod>, claims: &Listing<Arc<Claim>>) {
     let names_claim = |pod: &Pod| {
-        let is_its = |claim: &Arc<Claim>| {
-            claim.bound && claim.claim.namespace == pod.pod.namespace && uses(pod, claim)
-        };
+        let is_its = |claim: &Arc<Claim>| claim.bound && pod.uses(&claim.claim);
         claims.items.iter().any(is_its)
     };
     let waiting = all.items.iter();
@@ -162,12 +161,6 @@ async fn with_rivals(client: &Client, all: &mut Listing<Pod>, claims: &Listing<A
         more.items.retain(|pod| names_claim(pod));
         add(all, more);
     }
-}
-
-/// Whether a pod names a claim, which is in its namespace.
-fn uses(pod: &Pod, claim: &Claim) -> bool {
-    let is_its = |source: &PodVolumeSource| matches!(source, PodVolumeSource::Claim(name) if *name == claim.claim.name);
-    pod.volumes.iter().any(|volume| is_its(&volume.source))
 }
 
 /// A volume with its claim and who uses that.
@@ -266,7 +259,7 @@ async fn on_nodes(client: &Client, objects: &mut Objects) {
     let csi_nodes = nodes
         .iter()
         .map(|node| one::<CsiNode>(client, none(node.as_str())));
-    let (named, csi_nodes) = tokio::join!(join_all(named), join_all(csi_nodes));
+    let (named, of_nodes) = tokio::join!(join_all(named), join_all(csi_nodes));
     let mut attachments = Listing::default();
     for one in named {
         add(&mut attachments, one);
@@ -277,35 +270,45 @@ async fn on_nodes(client: &Client, objects: &mut Objects) {
         // A node that is full is told by all that is attached to it.
         add(&mut attachments, list(client, "", None).await);
     }
-    let mut drivers = Listing::default();
-    for one in csi_nodes {
-        add(&mut drivers, one);
+    let mut csi_nodes = Listing::default();
+    for one in of_nodes {
+        add(&mut csi_nodes, one);
     }
-    let mut driver_objects = Listing::default();
     if missing && full {
         // Whether there is to be an attachment at all.
-        let named = names
-            .into_iter()
-            .map(|name| one::<CsiDriver>(client, none(name.as_str())));
-        for one in join_all(named).await {
-            add(&mut driver_objects, one);
-        }
-        objects.drivers = driver_objects;
+        objects.drivers = csi_drivers(client, names).await;
     }
-    let is_unheard_of = |pod: &Pod| {
-        let mut heard = drivers.items.iter();
-        let node = pod.node.as_ref();
-        node.is_some_and(|node| heard.all(|one| one.node != *node))
-    };
-    let mut starting = objects.pods.items.iter().filter(|pod| {
-        pod.state == PodState::Starting && !pod.volumes.is_empty() && is_unheard_of(pod)
-    });
-    if starting.next().is_some() {
+    if objects
+        .pods
+        .items
+        .iter()
+        .any(|pod| is_unheard_of(pod, &csi_nodes))
+    {
         // All, so that whoever is not among them is not there.
         objects.nodes = list(client, "", None).await;
     }
     objects.attachments = attachments;
-    objects.csi_nodes = drivers;
+    objects.csi_nodes = csi_nodes;
+}
+
+async fn csi_drivers(client: &Client, names: BTreeSet<&DriverName>) -> Listing<CsiDriver> {
+    let named = names
+        .into_iter()
+        .map(|name| one(client, none(name.as_str())));
+    let mut drivers = Listing::default();
+    for one in join_all(named).await {
+        add(&mut drivers, one);
+    }
+    drivers
+}
+
+/// Whether a pod with storage is to start on a node of which no CSINode tells.
+fn is_unheard_of(pod: &Pod, csi_nodes: &Listing<CsiNode>) -> bool {
+    let mut heard = csi_nodes.items.iter();
+    let is_unheard_of = |node: &NodeName| heard.all(|one| one.node != *node);
+    pod.state == PodState::Starting
+        && !pod.volumes.is_empty()
+        && pod.node.as_ref().is_some_and(is_unheard_of)
 }
 
 fn is_up(pod: &Pod) -> bool {

@@ -3,9 +3,10 @@
 //!
 //! It knows no network; it says what is due, and is told what came back.
 
-use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::model::observed::{Gap, Listing, Why};

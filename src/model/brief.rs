@@ -1,9 +1,10 @@
 //! What a node said last, in short: all of it that is needed often. The scan itself lies packed.
 
-use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
+
+use jiff::Timestamp;
 
 use crate::model::driver::Driver;
 use crate::model::finding::{Finding, Object};

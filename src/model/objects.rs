@@ -131,6 +131,17 @@ pub struct Pod {
     pub terms: Option<Box<PodTerms>>,
 }
 
+impl Pod {
+    /// Whether it names a claim.
+    pub fn uses(&self, claim: &ClaimRef) -> bool {
+        self.pod.namespace == claim.namespace
+            && self
+                .volumes
+                .iter()
+                .any(|volume| volume.is_named(&claim.name))
+    }
+}
+
 /// How far a pod is, as far as its volumes are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PodState {
@@ -157,6 +168,13 @@ pub struct PodVolume {
     pub places: Vec<ContainerPlace>,
     /// What is wrong with it (Kubernetes 1.37, `status.volumeHealth`).
     pub health: Vec<HealthEntry>,
+}
+
+impl PodVolume {
+    /// Whether it is the claim of this name in its pod's namespace.
+    pub fn is_named(&self, claim: &str) -> bool {
+        matches!(&self.source, PodVolumeSource::Claim(name) if name == claim)
+    }
 }
 
 /// Where a container has a volume.

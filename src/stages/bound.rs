@@ -2,9 +2,7 @@
 
 use crate::model::finding::{NextStep, Object, quote};
 use crate::model::names::PodRef;
-use crate::model::objects::{
-    Claim, Class, PersistentVolume, Pod, PodState, PodVolume, PodVolumeSource,
-};
+use crate::model::objects::{Claim, Class, PersistentVolume, Pod, PodState};
 use crate::model::observed::Observed;
 use crate::model::stage::{BindStage, Stage};
 use crate::model::way::{Mark, Step, Way};
@@ -82,13 +80,8 @@ fn claimed(told: &Told<'_>, claim: &Claim) -> Step {
 /// `pkg/controller/volume/pvcprotection`).
 fn held(told: &Told<'_>, claim: &Claim) -> String {
     let pods = &told.objects.pods;
-    let uses = |pod: &&Pod| {
-        let is_it = |volume: &PodVolume| matches!(&volume.source, PodVolumeSource::Claim(name) if *name == claim.claim.name);
-        pod.state != PodState::Done
-            && pod.pod.namespace == claim.claim.namespace
-            && pod.volumes.iter().any(is_it)
-    };
-    let users = pods.items.iter().filter(uses);
+    let holds = |pod: &&Pod| pod.state != PodState::Done && pod.uses(&claim.claim);
+    let users = pods.items.iter().filter(holds);
     let users: Vec<&str> = users.map(|pod| pod.pod.name.as_str()).collect();
     match (users.is_empty(), pods.gaps.first()) {
         (false, _) => format!("pods that name it hold it: {}", users.join(", ")),
@@ -209,7 +202,7 @@ pub(super) fn there(volume: &PersistentVolume) -> Step {
 mod tests {
     use expect_test::expect;
 
-    use crate::model::objects::Objects;
+    use crate::model::objects::{Objects, PodVolume, PodVolumeSource};
     use crate::model::observed::{Gap, Listing, Why};
     use crate::model::sample;
     use crate::model::terms::ClaimTerms;

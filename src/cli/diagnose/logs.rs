@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::binding::NO_PROVISIONER;
 use crate::cli::diagnose::source::Source;
 use crate::kubernetes::logs::{Search, logs as read};
 use crate::model::finding::Object;
@@ -11,9 +12,6 @@ use crate::model::observed::{Gap, Why};
 use crate::model::stage::{BindStage, ExpandStage, MountStage, Stage};
 use crate::model::way::{Followed, Logs, Way};
 use crate::stages;
-
-/// Whose volumes are made by hand.
-const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
 
 /// Why a source has no logs, and who has.
 const NO_SERVER: &str = "logs are read from the API server alone, with your own rights: ask without --from; its kubeconfig is named with --kubeconfig FILE, its context with --context NAME";
@@ -94,13 +92,7 @@ fn of_claim(objects: &Objects, claim: &ClaimRef, node: Option<NodeName>) -> Opti
     let bound = claim.volume.as_ref().and_then(|name| volume(objects, name));
     // Where an expansion stands at a node is told by its pod.
     let mut pods = objects.pods.items.iter();
-    let uses = |pod: &&Pod| {
-        pod.pod.namespace == claim.claim.namespace
-            && pod.volumes.iter().any(|one| {
-                matches!(&one.source, PodVolumeSource::Claim(name) if *name == claim.claim.name)
-            })
-    };
-    let node = node.or_else(|| pods.find(uses)?.node.clone());
+    let node = node.or_else(|| pods.find(|pod| pod.uses(&claim.claim))?.node.clone());
     let mut search = if let Some(volume) = bound {
         of_volume(volume, node)?
     } else {

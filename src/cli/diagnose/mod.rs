@@ -132,12 +132,8 @@ fn asked<'a, M>(
         ),
         None => {
             let all = listing.items.iter().map(name_of);
-            let near = near::nearest(name, all).map(|near| format!(" (did you mean {near}?)"));
-            bail!(
-                "there is no {kind} {name} in {}{}",
-                source.place,
-                near.unwrap_or_default()
-            )
+            let meant = near::meant(name, all);
+            bail!("there is no {kind} {name} in {}{meant}", source.place)
         }
     }
 }

@@ -180,11 +180,9 @@ impl<'a> Ways<'a> {
             pod.state != PodState::Done && pod.pod.namespace == claim.claim.namespace
         });
         for pod in pods {
-            for volume in &pod.volumes {
-                if matches!(&volume.source, PodVolumeSource::Claim(name) if *name == claim.claim.name)
-                {
-                    self.mount(pod, volume);
-                }
+            let volumes = pod.volumes.iter();
+            for volume in volumes.filter(|one| one.is_named(&claim.claim.name)) {
+                self.mount(pod, volume);
             }
         }
     }
