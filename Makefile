@@ -37,7 +37,7 @@ image:
 	CC_$(subst -,_,$(MUSL))=musl-gcc cargo build --locked --profile $(IMAGE_PROFILE) --target $(MUSL) \
 		--bin csi-doctor-agent --bin csi-doctor-collector
 	deploy/image.sh target/image/csi-doctor.tar $(IMAGE) \
-		$(addprefix target/$(MUSL)/$(IMAGE_PROFILE)/,csi-doctor-agent csi-doctor-collector)
+		$(addprefix target/$(MUSL)/$(patsubst dev,debug,$(IMAGE_PROFILE))/,csi-doctor-agent csi-doctor-collector)
 
 # The collector's interface as docs/api.md says it, by grpcurl (built from Go modules) and curl.
 clients:

@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::lab::kubelet;
 use crate::lab::laboratory::Lab;
-use crate::lab::mounts;
 use crate::lab::objects::About;
 use crate::lab::plugin::{Manner, Record};
 use crate::lab::volumes::{Condition, NAMESPACE, quantity};
@@ -262,12 +261,7 @@ impl Lab {
             kind: volume.kind,
             bytes: to,
         };
-        let device = mounts::find(&volume.staging(&self.setup))
-            .map(|mounted| mounted.source)
-            .filter(|source| source.starts_with("/dev"));
-        self.backend
-            .provide(&volume.handle, &record, device.as_deref())
-            .await?;
+        self.backend.provide(&volume.handle, &record).await?;
         Ok((format!("the storage gives {}", quantity(to)), false))
     }
 

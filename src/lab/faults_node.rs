@@ -297,7 +297,7 @@ impl Lab {
             mounts::detach(&path)?;
         }
         let record = volume.record();
-        self.backend.provide(&volume.handle, &record, None).await?;
+        self.backend.provide(&volume.handle, &record).await?;
         kubelet::mount(&self.setup, volume).await?;
         self.write(&objects::pod(volume))?;
         self.start_container(index).await?;

@@ -76,7 +76,7 @@ impl Lab {
         let volume = self.volumes[index].clone();
         if volume.used != Use::InTree {
             let record = volume.record();
-            self.backend.provide(&volume.handle, &record, None).await?;
+            self.backend.provide(&volume.handle, &record).await?;
         }
         if volume.has_claim() {
             self.provision(index)?;

@@ -109,7 +109,7 @@ impl Lab {
         }
         let volume = self.volumes[index].clone();
         let record = volume.record();
-        self.backend.provide(&volume.handle, &record, None).await?;
+        self.backend.provide(&volume.handle, &record).await?;
         self.write(&pods::starting(&volume))?;
         sleep(STATE).await;
         kubelet::mount(&self.setup, &volume).await?;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# build.sh [node|sidecars]: puts etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kubectl into
-# target/cluster/bin; with "node" also the kubelet, a registrar and
-# csi-attacher, with "sidecars" all of them and the other CSI sidecars.
+# build.sh [node|snapshots]: puts etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kubectl into
+# target/cluster/bin; with "node" also the kubelet, a registrar and the
+# CSI sidecars, with "snapshots" all of them and those of snapshots.
 # Taken from KUBEBUILDER_ASSETS where that is set, and built from the pinned Go modules beside this file
 # where it is not. What is there in this version already stays. BUILD_JOBS is how many to compile at once.
 set -euo pipefail
@@ -52,8 +52,8 @@ build kubernetes k8s.io/kubernetes/cmd/kubelet kubelet
 # Small, and all that it needs is in the cache by now: no note is kept of it.
 (cd kubernetes && go build -ldflags "$flags" -o "$bin/registrar" ./registrar)
 build sidecars github.com/kubernetes-csi/external-attacher/v4/cmd/csi-attacher csi-attacher
-[ "$1" = sidecars ] || exit 0
 build sidecars github.com/kubernetes-csi/external-resizer/v2/cmd/csi-resizer csi-resizer
 build sidecars github.com/kubernetes-csi/external-provisioner/v6/cmd/csi-provisioner csi-provisioner
+[ "$1" = snapshots ] || exit 0
 build sidecars github.com/kubernetes-csi/external-snapshotter/v8/cmd/csi-snapshotter csi-snapshotter
 build sidecars github.com/kubernetes-csi/external-snapshotter/v8/cmd/snapshot-controller snapshot-controller

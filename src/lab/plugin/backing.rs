@@ -13,8 +13,10 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
+use tonic::Status;
 
 use super::conduct::Topic;
+use super::internal;
 use super::manner::Manner;
 use crate::lab::volumes::Kind;
 use crate::lab::{fuse_image, mounts};
@@ -154,14 +156,19 @@ impl Backend {
         }
     }
 
-    /// What CSI's `CreateVolume` or `ControllerExpandVolume` would do: from
-    /// here on the volume has this size, and so has its device.
-    pub(crate) async fn provide(
-        &self,
-        handle: &str,
-        record: &Record,
-        device: Option<&Path>,
-    ) -> anyhow::Result<()> {
+    /// The same, where there has to be one.
+    pub(super) fn record(&self, driver: &str, handle: &str) -> Result<Record, Status> {
+        if handle.is_empty() {
+            return Err(Status::invalid_argument("volume_id is missing"));
+        }
+        self.read(handle)
+            .map_err(|error| internal(&error))?
+            .ok_or_else(|| Status::not_found(format!("{driver}: no volume {handle}")))
+    }
+
+    /// What `CreateVolume` and `ControllerExpandVolume` do: from here on the volume has this size, and so has
+    /// the device below its filesystem; of a raw one the node learns when it is expanded there.
+    pub(crate) async fn provide(&self, handle: &str, record: &Record) -> anyhow::Result<()> {
         let text = serde_json::to_string(record)?;
         // Renamed into place: the FUSE daemon reads it at any time.
         let temporary = self.directory.join(format!(".{handle}.json"));
@@ -179,8 +186,40 @@ impl Backend {
             .open(&image)
             .and_then(|file| file.set_len(record.bytes))
             .with_context(|| format!("could not size {}", image.display()))?;
-        if let Some(device) = device {
+        if record.kind == Kind::Block {
+            return Ok(());
+        }
+        for device in self.devices(handle)? {
             mounts::run("losetup", &["-c", &device.to_string_lossy()]).await?;
+        }
+        Ok(())
+    }
+
+    /// The loop devices on a volume's image. The kernel's list tells: to ask each device waits for those that hang.
+    pub(super) fn devices(&self, handle: &str) -> anyhow::Result<Vec<PathBuf>> {
+        let image = self.image(handle);
+        let image = std::fs::read_link(&image).unwrap_or(image);
+        let all = std::fs::read_dir("/sys/block").context("could not list the block devices")?;
+        let ours = all.flatten().filter(|device| {
+            let file = std::fs::read_to_string(device.path().join("loop/backing_file"));
+            file.is_ok_and(|file| Path::new(file.trim_end_matches('\n')) == image)
+        });
+        Ok(ours
+            .map(|device| Path::new("/dev").join(device.file_name()))
+            .collect())
+    }
+
+    /// What `DeleteVolume` does: the volume and all that is noted of it are gone.
+    pub(super) fn forget(&self, handle: &str) -> anyhow::Result<()> {
+        for what in ["img", "conduct", "pid", "json"] {
+            let path = self.directory.join(format!("{handle}.{what}"));
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error)
+                        .with_context(|| format!("could not remove {}", path.display()));
+                }
+                _ => {}
+            }
         }
         Ok(())
     }

@@ -40,9 +40,19 @@ pub(crate) enum Topic {
     Mounts,
     /// `NodeGetInfo`: an error, or what the driver calls the node.
     NodeInfo,
+    /// `CreateVolume`.
+    Create,
     /// A volume, by its driver's word.
     Health,
-    /// `NodeStageVolume` of a volume.
+    /// `DeleteVolume` of a volume.
+    Delete,
+    /// `ControllerPublishVolume`.
+    Attach,
+    /// `ControllerUnpublishVolume`.
+    Detach,
+    /// `ControllerExpandVolume`.
+    Grow,
+    /// `NodeStageVolume`.
     Stage,
     /// `NodePublishVolume`.
     Publish,
@@ -64,7 +74,7 @@ pub(crate) enum Of {
 }
 
 /// The topics with their names, where they belong, and what can be set beside `well`, `hang` and a code.
-const TOPICS: [(Topic, &str, Of, &str); 16] = [
+const TOPICS: [(Topic, &str, Of, &str); 21] = [
     (Topic::Answer, "answer", Of::Driver, ""),
     (Topic::Delay, "delay", Of::Driver, "milliseconds"),
     (Topic::Probe, "probe", Of::Driver, "absent, false"),
@@ -84,12 +94,17 @@ const TOPICS: [(Topic, &str, Of, &str); 16] = [
     (Topic::Registrar, "registrar", Of::Driver, "none"),
     (Topic::Mounts, "mounts", Of::Driver, "unshared"),
     (Topic::NodeInfo, "node-info", Of::Driver, "another node id"),
+    (Topic::Create, "create", Of::Driver, ""),
     (
         Topic::Health,
         "health",
         Of::Volume,
         "abnormal, degraded, inaccessible, data-loss, a number",
     ),
+    (Topic::Delete, "delete", Of::Volume, ""),
+    (Topic::Attach, "attach", Of::Volume, ""),
+    (Topic::Detach, "detach", Of::Volume, ""),
+    (Topic::Grow, "grow", Of::Volume, ""),
     (Topic::Stage, "stage", Of::Volume, ""),
     (Topic::Publish, "publish", Of::Volume, ""),
     (Topic::Unpublish, "unpublish", Of::Volume, ""),

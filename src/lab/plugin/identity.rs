@@ -8,8 +8,9 @@ use super::backing::Backend;
 use super::conduct::Topic;
 use crate::proto::csi;
 use crate::proto::csi::identity_server;
+use crate::proto::csi::plugin_capability::service::Type as Role;
 use crate::proto::csi::plugin_capability::volume_expansion::Type as Expansion;
-use crate::proto::csi::plugin_capability::{Type, VolumeExpansion};
+use crate::proto::csi::plugin_capability::{Service, Type, VolumeExpansion};
 use crate::proto::registration;
 use crate::proto::registration::registration_server;
 
@@ -54,13 +55,19 @@ impl identity_server::Identity for Identity {
         } else {
             Expansion::Online
         };
-        let expansion = Type::VolumeExpansion(VolumeExpansion {
-            r#type: expansion.into(),
-        });
+        let capabilities = [
+            Type::Service(Service {
+                r#type: Role::ControllerService.into(),
+            }),
+            Type::VolumeExpansion(VolumeExpansion {
+                r#type: expansion.into(),
+            }),
+        ];
+        let capabilities = capabilities
+            .into_iter()
+            .map(|one| csi::PluginCapability { r#type: Some(one) });
         Ok(Response::new(csi::GetPluginCapabilitiesResponse {
-            capabilities: vec![csi::PluginCapability {
-                r#type: Some(expansion),
-            }],
+            capabilities: capabilities.collect(),
         }))
     }
 

@@ -1,4 +1,4 @@
-//! A real CSI node plugin: Identity and Node on `csi.sock`, and the registrar's
+//! A real CSI plugin: Identity, Node and Controller on `csi.sock`, and the registrar's
 //! socket beside it. One process per driver.
 //!
 //! It knows volumes from the storage backend's records only; nothing of pods,
@@ -6,6 +6,7 @@
 
 mod backing;
 mod conduct;
+mod controller;
 mod device;
 mod health;
 mod identity;
@@ -27,10 +28,12 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use tokio::net::UnixListener;
 use tokio_stream::wrappers::UnixListenerStream;
+use tonic::Status;
 use tonic::transport::Server;
 
 use crate::lab::args;
 use crate::lab::kubelet::{plugin_socket, registration_socket};
+use crate::proto::csi::controller_server::ControllerServer;
 use crate::proto::csi::identity_server::IdentityServer;
 use crate::proto::csi::node_server::NodeServer;
 use crate::proto::registration::registration_server::RegistrationServer;
@@ -66,9 +69,12 @@ async fn serve(wanted: args::Plugin) -> anyhow::Result<()> {
     let backend = Backend::new(wanted.images);
     let identity = identity::Identity::new(wanted.driver.clone(), &socket, backend.clone());
     let alone = backend.set_to(&wanted.driver, Topic::Registrar) == "none";
+    let controller =
+        controller::Controller::new(wanted.driver.clone(), wanted.node.clone(), backend.clone());
     let node = node::Node::new(wanted.driver, wanted.node, backend);
     let plugin = Server::builder()
         .add_service(IdentityServer::new(identity.clone()))
+        .add_service(ControllerServer::new(controller))
         .add_service(NodeServer::new(node))
         .serve_with_incoming(UnixListenerStream::new(calls));
     if alone {
@@ -106,4 +112,8 @@ fn clear(socket: &Path) -> anyhow::Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+fn internal(error: &anyhow::Error) -> Status {
+    Status::internal(format!("{error:#}"))
 }

@@ -10,6 +10,7 @@ use super::backing::{Backend, Record};
 use super::conduct::Topic;
 use super::device;
 use super::health;
+use super::internal;
 use super::manner::Manner;
 use super::stats::Stats;
 use crate::lab::mounts;
@@ -53,13 +54,7 @@ impl Node {
     }
 
     fn record(&self, handle: &str) -> Result<Record, Status> {
-        if handle.is_empty() {
-            return Err(Status::invalid_argument("volume_id is missing"));
-        }
-        self.backend
-            .read(handle)
-            .map_err(|error| internal(&error))?
-            .ok_or_else(|| Status::not_found(format!("{}: no volume {handle}", self.driver)))
+        self.backend.record(&self.driver, handle)
     }
 
     /// An inline volume begins with its pod: nobody recorded it before.
@@ -68,7 +63,7 @@ impl Node {
             kind: Kind::Tmpfs,
             bytes: INLINE,
         };
-        let provided = self.backend.provide(handle, &record, None).await;
+        let provided = self.backend.provide(handle, &record).await;
         provided.map_err(|error| internal(&error))?;
         Ok(record)
     }
@@ -98,10 +93,6 @@ fn make(directory: &Path) -> Result<(), Status> {
 
 fn not_staged(handle: &str) -> Status {
     Status::failed_precondition(format!("{handle} is not staged"))
-}
-
-fn internal(error: &anyhow::Error) -> Status {
-    Status::internal(format!("{error:#}"))
 }
 
 fn io(attempt: &str, error: &std::io::Error) -> Status {

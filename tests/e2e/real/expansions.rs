@@ -8,8 +8,8 @@ use super::doctor::restart_agent;
 use super::faults::{Fault, REFUSAL, expect, over, run};
 use super::machine::DRIVER;
 use super::storage::{
-    Claim, NAMESPACE, behave, clear, grow, make_namespace, pod, pod_spec, target, wait_for,
-    wait_for_node, wait_until_gone,
+    Claim, NAMESPACE, ask_for, behave, clear, grow, make_namespace, pod, pod_spec, target,
+    wait_for, wait_until_gone,
 };
 
 const PENDING: &str = "NodeExpansionPending";
@@ -54,7 +54,7 @@ pub(super) fn each_gives_its_code(real: &Real<'_>) {
         ("too-much", "OutOfRange"),
         ("lie", "lie"),
     ] {
-        grow(cluster, name, manner);
+        grow(cluster, name, manner, 640);
     }
     // A claim at rest is asked for anew after ten minutes at most, and when the agent begins.
     restart_agent(cluster);
@@ -66,7 +66,8 @@ pub(super) fn each_gives_its_code(real: &Real<'_>) {
     let begun = Instant::now();
     start("waits");
     run("xfs_growfs", &[&target(&uids[3], "lie")]);
-    wait_for_node(cluster, "too-much");
+    // As a user does who was told that it cannot be: the claim asks for something else.
+    ask_for(cluster, "too-much", 704);
     end("in-use");
     start("in-use");
     over(real, begun);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Real;
-use super::machine::{BUSYBOX, DRIVER, FRAIL};
-use super::storage::{Claim, NAMESPACE, idle, make_namespace, pod, pod_spec, wait_for};
+use super::machine::{BUSYBOX, DRIVER, FRAIL, images};
+use super::storage::{Claim, NAMESPACE, ask_for, idle, make_namespace, pod, pod_spec, wait_for};
 use crate::until;
 
 /// For how long nothing may open: longer than most scaled graces, and several scans.
@@ -15,6 +15,15 @@ const QUIET: Duration = Duration::from_secs(20);
 
 /// Those of the claims below, of the StatefulSet's two, of the generic and of the inline one.
 const VOLUMES: u64 = 13;
+
+/// It is larger in the end than at the start.
+const GROWN: Claim<'_> = Claim {
+    driver: DRIVER,
+    kind: "xfs",
+    mebibytes: 320,
+    mode: "ReadWriteOnce",
+    name: "grown",
+};
 
 /// The pods that run until they are deleted.
 const LASTING: [&str; 11] = [
@@ -28,16 +37,7 @@ pub(super) fn nothing_opens(real: &Real<'_>) {
     for claim in claims() {
         claim.make(cluster);
     }
-    // Its claim is made by the controller, with the pod's name in it.
-    let generic = Claim::new("generic-data");
-    generic.provide();
-    cluster.apply(&generic.volume().to_string());
-    for index in 0..2 {
-        let name = format!("data-db-{index}");
-        let claim = Claim::new(&name);
-        claim.provide();
-        cluster.apply(&claim.volume().to_string());
-    }
+    cluster.apply(&GROWN.order().to_string());
     for pod in pods() {
         cluster.apply(&pod.to_string());
     }
@@ -59,6 +59,13 @@ pub(super) fn nothing_opens(real: &Real<'_>) {
     });
     doctor.stays_quiet("after creation", VOLUMES, QUIET);
     doctor.note(cluster, "healthy");
+
+    ask_for(cluster, GROWN.name, 640);
+    until("the claim has grown", Duration::from_mins(2), || {
+        let claim = cluster.get(&["pvc", GROWN.name, "-n", NAMESPACE]);
+        (claim["status"]["capacity"]["storage"] == "640Mi").then_some(())
+    });
+    doctor.stays_quiet("after an expansion", VOLUMES, QUIET);
 
     cluster.kubectl(&["delete", "pod", "db-0", "-n", NAMESPACE]);
     wait_for(cluster, "db-0", "Running");
@@ -104,6 +111,18 @@ pub(super) fn nothing_opens(real: &Real<'_>) {
         let pods = cluster.get(&["pods", "-n", NAMESPACE]);
         pods["items"].as_array().unwrap().is_empty().then_some(())
     });
+    // The generic one went with its pod.
+    let claims = ["grown", "data-db-0", "data-db-1"];
+    cluster.kubectl(&[&["delete", "pvc", "-n", NAMESPACE][..], &claims].concat());
+    until(
+        "the driver's volumes are gone",
+        Duration::from_mins(1),
+        || {
+            let mut left = fs::read_dir(images(DRIVER)).unwrap().flatten();
+            let made = |name: &str| name.starts_with("pvc-");
+            (!left.any(|one| made(&one.file_name().to_string_lossy()))).then_some(())
+        },
+    );
     doctor.stays_quiet("after deletion", 0, QUIET);
 }
 
@@ -111,11 +130,6 @@ fn claims() -> Vec<Claim<'static>> {
     let shared = "ReadWriteMany";
     vec![
         Claim::new("plain"),
-        Claim {
-            kind: "xfs",
-            mebibytes: 320,
-            ..Claim::new("grown")
-        },
         Claim {
             kind: "block",
             ..Claim::new("raw")

@@ -21,7 +21,13 @@ use crate::cluster::Cluster;
 const GONE: &str = "0a4dbd26-4c0f-4f0e-9a37-5f1f3f5f7c11";
 
 /// What each fault is to give.
-const EXPECTED: [Fault<'_>; 9] = [
+const EXPECTED: [Fault<'_>; 10] = [
+    Fault::of_claim(
+        "volume that the driver does not make",
+        "ProvisioningFailed",
+        "no-volume",
+    )
+    .in_words(REFUSAL),
     Fault::of_claim("stage error", "MountFailed", "no-stage").in_words(REFUSAL),
     Fault::of_claim("publish error", "MountFailed", "no-publish").in_words(REFUSAL),
     Fault::of_claim("publish that hangs", "PodWaitingOnVolume", "slow-publish"),
@@ -59,7 +65,7 @@ pub(super) fn each_gives_its_code(real: &Real<'_>) {
     doctor.stays_quiet("before the faults", 4, Duration::from_secs(10));
 
     let begun = Instant::now();
-    grow(cluster, "no-growth", "Internal");
+    grow(cluster, "no-growth", "Internal", 640);
     // A claim at rest is asked for anew after ten minutes at most, and when the agent begins.
     restart_agent(cluster);
     cluster.signal(FRAIL, "STOP");
@@ -72,6 +78,7 @@ pub(super) fn each_gives_its_code(real: &Real<'_>) {
 
     cluster.signal(FRAIL, "CONT");
     let begun = Instant::now();
+    behave(DRIVER, DRIVER, "create", None);
     behave(DRIVER, "no-stage", "stage", None);
     behave(DRIVER, "no-publish", "publish", None);
     behave(DRIVER, "slow-publish", "publish", None);
@@ -129,8 +136,10 @@ fn make_well(cluster: &Cluster) -> BTreeMap<&'static str, String> {
         .collect()
 }
 
-/// Volumes that never come into their pods.
+/// Volumes that never come into their pods, and one that never comes at all.
 fn make_failing(cluster: &Cluster) {
+    behave(DRIVER, DRIVER, "create", Some("ResourceExhausted"));
+    cluster.apply(&Claim::new("no-volume").order().to_string());
     behave(DRIVER, "no-stage", "stage", Some("Internal"));
     behave(DRIVER, "no-publish", "publish", Some("Internal"));
     behave(DRIVER, "slow-publish", "publish", Some("hang"));

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::storage::class;
 use crate::cluster::{Cluster, KUBELET, NODE};
 use crate::until;
 
@@ -36,6 +37,13 @@ const NETWORK: &str = r#"{"cniVersion": "0.4.0", "name": "e2e", "plugins": [
   {"type": "bridge", "bridge": "cni0", "isGateway": true, "ipam":
     {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/16"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}"#;
 
+/// What stands beside a driver's plugin, with what each needs to be told. The node sees a device grow while it is used.
+const SIDECARS: [(&str, &[&str]); 3] = [
+    ("csi-provisioner", &[]),
+    ("csi-attacher", &[]),
+    ("csi-resizer", &["--handle-volume-inuse-error=false"]),
+];
+
 /// The node.
 pub(super) struct Machine<'a> {
     cluster: &'a Cluster,
@@ -56,13 +64,13 @@ impl<'a> Machine<'a> {
                         "volumeLifecycleModes": ["Persistent", "Ephemeral"]}})
                 .to_string(),
             );
-            cluster.apply(
-                &json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": driver},
-                    "provisioner": driver, "allowVolumeExpansion": true})
-                .to_string(),
-            );
+            for kind in ["ext4", "xfs"] {
+                let class = json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+                    "metadata": {"name": class(driver, kind)}, "provisioner": driver,
+                    "parameters": {"csi.storage.k8s.io/fstype": kind}, "allowVolumeExpansion": true});
+                cluster.apply(&class.to_string());
+            }
             machine.start_driver(driver);
-            machine.start_attacher(driver);
         }
         machine.wait_for_node();
         machine
@@ -163,7 +171,7 @@ impl<'a> Machine<'a> {
         self.start_kubelet(hears_health);
     }
 
-    /// Starts a driver's plugin, for the first time or again.
+    /// Starts a driver's plugin and all that stands beside it, for the first time or again.
     pub(super) fn start_driver(&self, driver: &str) {
         let images = images(driver);
         fs::create_dir_all(&images).unwrap();
@@ -192,10 +200,14 @@ impl<'a> Machine<'a> {
         registrar.args([driver, &socket, &registration]);
         self.cluster
             .run_program(&format!("registrar-{driver}"), &mut registrar);
+        self.start_sidecars(driver);
     }
 
-    /// Ends a driver's plugin and its registrar; their sockets stay.
+    /// Ends a driver's plugin, its registrar and its sidecars; their sockets stay.
     pub(super) fn stop_driver(&self, driver: &str) {
+        for (sidecar, _) in SIDECARS {
+            self.cluster.stop(&format!("{sidecar}-{driver}"));
+        }
         self.cluster.stop(&format!("registrar-{driver}"));
         self.cluster.stop(driver);
     }
@@ -206,23 +218,20 @@ impl<'a> Machine<'a> {
         self.start_driver(driver);
     }
 
-    /// Starts what speaks with the API server for a driver: without a controller service every volume counts as
-    /// attached once it is asked for.
-    pub(super) fn start_attacher(&self, driver: &str) {
-        let mut attacher = Command::new(self.cluster.bin().join("csi-attacher"));
-        attacher
-            .arg(format!(
-                "--kubeconfig={}",
-                self.path("admin.kubeconfig").display()
-            ))
-            .arg(format!("--csi-address={}", socket(driver)));
-        self.cluster
-            .run_program(&format!("csi-attacher-{driver}"), &mut attacher);
-    }
-
-    /// Ends it again.
-    pub(super) fn stop_attacher(&self, driver: &str) {
-        self.cluster.stop(&format!("csi-attacher-{driver}"));
+    /// Starts those who speak with the API server for a driver.
+    fn start_sidecars(&self, driver: &str) {
+        for (sidecar, arguments) in SIDECARS {
+            let mut command = Command::new(self.cluster.bin().join(sidecar));
+            command
+                .arg(format!(
+                    "--kubeconfig={}",
+                    self.path("admin.kubeconfig").display()
+                ))
+                .arg(format!("--csi-address={}", socket(driver)))
+                .args(arguments);
+            self.cluster
+                .run_program(&format!("{sidecar}-{driver}"), &mut command);
+        }
     }
 
     fn wait_for_node(&self) {

@@ -1,13 +1,10 @@
 //! Volumes, claims and pods: the objects, and what the drivers' backends know of them.
 
 use std::fs;
-use std::process::Command;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::faults::run;
 use super::machine::{BUSYBOX, DRIVER, images};
 use crate::cluster::Cluster;
 use crate::until;
@@ -38,6 +35,10 @@ impl<'a> Claim<'a> {
         }
     }
 
+    fn class(&self) -> String {
+        class(self.driver, self.kind)
+    }
+
     /// Records the volume in the driver's backend.
     pub(super) fn provide(&self) {
         let directory = images(self.driver);
@@ -63,19 +64,26 @@ impl<'a> Claim<'a> {
         json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": format!("pv-{}", self.name)},
             "spec": {"accessModes": [self.mode], "capacity": {"storage": format!("{}Mi", self.mebibytes)},
                 "claimRef": {"namespace": NAMESPACE, "name": self.name}, "csi": csi,
-                "persistentVolumeReclaimPolicy": "Retain", "storageClassName": self.driver,
+                "persistentVolumeReclaimPolicy": "Retain", "storageClassName": self.class(),
                 "volumeMode": if raw { "Block" } else { "Filesystem" }}})
     }
 
-    /// The claim.
+    /// The claim, of a volume that is there: nobody is to provision another one.
     pub(super) fn claim(&self) -> Value {
+        let mut claim = self.order();
+        claim["spec"]["volumeName"] = format!("pv-{}", self.name).into();
+        claim
+    }
+
+    /// The claim, of a volume that the driver is still to make.
+    pub(super) fn order(&self) -> Value {
         json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
             "metadata": {"name": self.name, "namespace": NAMESPACE}, "spec": self.spec()})
     }
 
     /// What the claim asks for, as a template has it too.
     pub(super) fn spec(&self) -> Value {
-        json!({"accessModes": [self.mode], "storageClassName": self.driver,
+        json!({"accessModes": [self.mode], "storageClassName": self.class(),
             "resources": {"requests": {"storage": format!("{}Mi", self.mebibytes)}},
             "volumeMode": if self.kind == "block" { "Block" } else { "Filesystem" }})
     }
@@ -85,6 +93,14 @@ impl<'a> Claim<'a> {
         self.provide();
         cluster.apply(&self.volume().to_string());
         cluster.apply(&self.claim().to_string());
+    }
+}
+
+/// The class of a driver's volumes of some kind.
+pub(super) fn class(driver: &str, kind: &str) -> String {
+    match kind {
+        "xfs" => format!("xfs.{driver}"),
+        _ => driver.to_owned(),
     }
 }
 
@@ -185,49 +201,19 @@ pub(super) fn conduct(driver: &str, of: &str, lines: Option<String>) {
     }
 }
 
-/// What csi-resizer says of a claim whose controller's half is done (`pkg/controller/expand_and_recover.go`).
-const WAITS_FOR_POD: &str =
-    "Waiting for user to (re-)start a pod to finish file system resize of volume on node.";
-
-/// The controller's half of an expansion of an XFS volume of 320 MiB, as a resizer leaves it, since csi-resizer works
-/// for no driver without a controller service; the driver takes the kubelet's half in this manner.
-pub(super) fn grow(cluster: &Cluster, name: &str, manner: &str) {
+/// Asks for a larger volume; the driver takes the kubelet's half of it in this manner.
+pub(super) fn grow(cluster: &Cluster, name: &str, manner: &str, mebibytes: u64) {
     behave(DRIVER, name, "expand", Some(manner));
-    Claim {
-        kind: "xfs",
-        mebibytes: 640,
-        ..Claim::new(name)
-    }
-    .provide();
-    let image = images(DRIVER).join(format!("{name}.img"));
-    let devices = Command::new("losetup").arg("-j").arg(&image).output();
-    let devices = String::from_utf8(devices.unwrap().stdout).unwrap();
-    // A volume that no pod uses has none.
-    if let Some((device, _)) = devices.split_once(':') {
-        run("losetup", &["-c", device]);
-    }
-    let patch = |object: &[&str], what: &Value| {
-        let what = what.to_string();
-        let words = ["patch", "--type=merge", "-p", &what];
-        let words: Vec<&str> = words.iter().chain(object).copied().collect();
-        cluster.kubectl(&words);
-    };
-    let claim = ["pvc", name, "-n", NAMESPACE];
-    let size = json!({"storage": "640Mi"});
-    patch(&claim, &json!({"spec": {"resources": {"requests": size}}}));
-    wait_for_node(cluster, name);
-    let volume = format!("pv-{name}");
-    patch(&["pv", &volume], &json!({"spec": {"capacity": size}}));
+    ask_for(cluster, name, mebibytes);
 }
 
-/// Says that the kubelet's half of an expansion is due, as a resizer does before, and after one that cannot be.
-pub(super) fn wait_for_node(cluster: &Cluster, name: &str) {
-    let size = json!({"storage": "640Mi"});
-    let condition = json!({"type": "FileSystemResizePending", "status": "True", "message": WAITS_FOR_POD,
-        "lastTransitionTime": Timestamp::now().to_string()});
-    let status = json!({"allocatedResources": size, "allocatedResourceStatuses": {"storage": "NodeResizePending"},
-        "conditions": [condition]});
-    cluster.patch_status(&["pvc", name, "-n", NAMESPACE], &status);
+/// Lets a claim ask for so much.
+pub(super) fn ask_for(cluster: &Cluster, name: &str, mebibytes: u64) {
+    let size = json!({"storage": format!("{mebibytes}Mi")});
+    let patch = json!({"spec": {"resources": {"requests": size}}}).to_string();
+    let claim = ["pvc", name, "-n", NAMESPACE];
+    let words = ["patch", "--type=merge", "-p", &patch];
+    cluster.kubectl(&[&words[..], &claim].concat());
 }
 
 /// Takes away all pods, claims and volumes.

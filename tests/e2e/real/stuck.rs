@@ -5,12 +5,9 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use serde_json::json;
-
 use super::Real;
-use super::faults::{Fault, expect, over, run};
-use super::machine::{DRIVER, FRAIL};
+use super::faults::{Fault, REFUSAL, expect, over, run};
+use super::machine::DRIVER;
 use super::storage::{
     Claim, NAMESPACE, behave, clear, make_namespace, pod, pod_spec, target, wait_for,
     wait_until_gone,
@@ -18,19 +15,16 @@ use super::storage::{
 use crate::cluster::Cluster;
 use crate::until;
 
-/// What the driver answers to the attacher.
-const NO_PATH: &str = "rpc error: code = Internal desc = no path from the node to the storage";
-
 const EXPECTED: [Fault<'_>; 4] = [
     Fault::of_claim("unmounted in the container", "VolumeNotMounted", "inside")
         .in_words("mount table of process"),
     Fault::of_claim("unpublish error", "UnmountStuck", "no-unpublish"),
     Fault::of_claim("held by another process", "UnmountStuck", "held"),
-    Fault::of_claim("attach error", "PodWaitingOnVolume", "far").in_words(NO_PATH),
+    Fault::of_claim("attach error", "PodWaitingOnVolume", "far").in_words(REFUSAL),
 ];
 
 pub(super) fn each_gives_its_code(real: &Real<'_>) {
-    let (cluster, doctor, machine) = (real.cluster, &real.doctor, &real.machine);
+    let (cluster, doctor) = (real.cluster, &real.doctor);
     make_namespace(cluster);
     let start = |name: &str| cluster.apply(&pod(name, &pod_spec(name)).to_string());
     let all = ["inside", "no-unpublish", "held"];
@@ -48,21 +42,15 @@ pub(super) fn each_gives_its_code(real: &Real<'_>) {
     for name in ["no-unpublish", "held"] {
         cluster.kubectl(&["delete", "pod", name, "-n", NAMESPACE, "--wait=false"]);
     }
-    // In the place of its driver's attacher.
-    machine.stop_attacher(FRAIL);
-    let far = Claim {
-        driver: FRAIL,
-        ..Claim::new("far")
-    };
-    far.make(cluster);
+    behave(DRIVER, "far", "attach", Some("Internal"));
+    Claim::new("far").make(cluster);
     start("far");
-    refuse_attachment(cluster, "pv-far");
     expect(real, begun, &EXPECTED, &[]);
 
     let begun = Instant::now();
     behave(DRIVER, "no-unpublish", "unpublish", None);
     cluster.stop("holder");
-    machine.start_attacher(FRAIL);
+    behave(DRIVER, "far", "attach", None);
     cluster.kubectl(&["delete", "pod", "inside", "-n", NAMESPACE]);
     start("inside");
     over(real, begun);
@@ -106,17 +94,4 @@ fn hold(cluster: &Cluster, at: &str) {
             .any(|place| place == std::path::Path::new(at))
             .then_some(())
     });
-}
-
-/// Says that a volume cannot be attached, as an attacher does.
-fn refuse_attachment(cluster: &Cluster, volume: &str) {
-    let name = until("somebody wants it attached", Duration::from_mins(1), || {
-        let all = cluster.get(&["volumeattachments"]);
-        let mut all = all["items"].as_array()?.iter();
-        let ours = all.find(|one| one["spec"]["source"]["persistentVolumeName"] == volume)?;
-        ours["metadata"]["name"].as_str().map(ToOwned::to_owned)
-    });
-    let error = json!({"message": NO_PATH, "time": Timestamp::now().to_string()});
-    let status = json!({"attached": false, "attachError": error});
-    cluster.patch_status(&["volumeattachment", &name], &status);
 }
