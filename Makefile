@@ -75,6 +75,7 @@ test-node:
 	tests/node/left.sh target/debug/csi-doctor-lab
 	tests/node/expansion.sh target/debug/csi-doctor-lab
 	tests/node/cycles.sh target/debug/csi-doctor-lab
+	tests/node/ended.sh target/debug/csi-doctor-lab
 	tests/node/full_disk.sh target/debug
 
 demo:
