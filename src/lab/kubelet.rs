@@ -32,8 +32,8 @@ use crate::proto::registration::{InfoRequest, RegistrationStatus};
 /// How long a plugin may take to appear after its start.
 const APPEAR: Duration = Duration::from_secs(10);
 
-/// The deadline of one CSI call; the kubelet's is two minutes.
-const CALL: Duration = Duration::from_mins(1);
+/// The deadline of one CSI call, as the kubelet has it (`pkg/volume/csi/csi_plugin.go`, `csiTimeout`).
+const CALL: Duration = Duration::from_mins(2);
 
 /// The deadline of `NodeExpandVolume`: nobody wants to wait two minutes for a lab's driver that hangs.
 const EXPANSION: Duration = Duration::from_secs(10);
