@@ -14,7 +14,7 @@ use crate::lab::expansion::{Course, Step};
 use crate::lab::laboratory::Lab;
 use crate::lab::plugin::{Hold, Manner};
 use crate::lab::volumes::{Kind, Use, Volume};
-use crate::lab::{faults_driver, faults_node, faults_pod, kubelet, mounts};
+use crate::lab::{faults_driver, faults_node, faults_pod, kubelet, mounts, remove};
 
 /// How old a claim's wait for the node is said to be: the objects of a cluster
 /// in which it has been waiting, without the wait.
@@ -352,15 +352,6 @@ impl Lab {
             fault if faults_pod::has(fault) => self.undo_of_pod(fault, index).await,
             fault => self.undo_of_node(fault, index).await,
         }
-    }
-}
-
-pub(super) fn remove(path: &std::path::Path) -> anyhow::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("could not remove {}", path.display()))
-        }
-        _ => Ok(()),
     }
 }
 

@@ -274,14 +274,14 @@ impl Lab {
             }
             Fault::FreezeIo => {
                 let handle = self.volumes[index].handle.clone();
-                super::faults::remove(&self.backend.hold(&handle, Hold::Io))?;
+                crate::lab::remove(&self.backend.hold(&handle, Hold::Io))?;
                 Ok("the storage behind the device answers again".to_owned())
             }
             Fault::Emergency | Fault::CountErrors | Fault::ShutDown | Fault::Detach => {
                 // Counted errors outlive the mount; a new filesystem has none.
                 if fault != Fault::ShutDown {
                     let image = self.backend.image(&self.volumes[index].handle);
-                    super::faults::remove(&image)?;
+                    crate::lab::remove(&image)?;
                 }
                 self.begin_anew(index).await
             }

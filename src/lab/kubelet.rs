@@ -16,7 +16,7 @@ use crate::lab::objects::Registered;
 use crate::lab::plugin::name;
 use crate::lab::site::{NODE, Setup};
 use crate::lab::volumes::{Kind, SUB_PATH, Use, Volume};
-use crate::lab::{faults, mounts};
+use crate::lab::{mounts, remove};
 use crate::proto::csi::node_client::NodeClient;
 use crate::proto::csi::node_service_capability::{Type as NodeType, rpc::Type as NodeRpc};
 use crate::proto::csi::volume_capability::access_mode::Mode;
@@ -268,8 +268,8 @@ fn map(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
 fn unmap(setup: &Setup, volume: &Volume) -> anyhow::Result<()> {
     let own = volume.block_map(setup);
     mounts::unmount(&own)?;
-    faults::remove(&own)?;
-    faults::remove(&volume.block_link(setup))
+    remove(&own)?;
+    remove(&volume.block_link(setup))
 }
 
 fn make_parent(path: &Path) -> anyhow::Result<()> {

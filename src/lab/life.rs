@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use crate::lab::laboratory::Lab;
 use crate::lab::volumes::{Kind, Use, inline_handle, uuid};
-use crate::lab::{faults, kubelet, objects, pods};
+use crate::lab::{kubelet, objects, pods, remove};
 
 /// How long each of a pod's states lasts, so that somebody can see it.
 const STATE: Duration = Duration::from_millis(400);
@@ -92,7 +92,7 @@ impl Lab {
             directories.extend([volume.staging(&self.setup), global, own]);
         }
         for file in files {
-            faults::remove(&file)?;
+            remove(&file)?;
         }
         // Only what is empty: whatever else lies there is data.
         for directory in directories {

@@ -44,6 +44,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
 
 use args::{Args, Command, Hidden};
@@ -153,5 +154,15 @@ fn run(command: Command, program: &str) -> anyhow::Result<ExitCode> {
         Command::Hidden(Hidden::HoldDevice | Hidden::Kubelet) => Ok(plugin::hold()),
         Command::Hidden(Hidden::Container(wanted)) => containers::run(&wanted),
         Command::Hidden(Hidden::UnmountInside(wanted)) => containers::unmount_inside(&wanted),
+    }
+}
+
+/// Removes a file, where it is there.
+fn remove(path: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("could not remove {}", path.display()))
+        }
+        _ => Ok(()),
     }
 }

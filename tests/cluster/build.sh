@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # build.sh [node|snapshots]: puts etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kubectl into
-# target/cluster/bin; with "node" also the kubelet, a registrar and the
-# CSI sidecars, with "snapshots" all of them and those of snapshots.
+# target/cluster/bin; with "node" also the kubelet, a registrar and the CSI sidecars, with "snapshots" all of them
+# and those of snapshots.
 # Taken from KUBEBUILDER_ASSETS where that is set, and built from the pinned Go modules beside this file
 # where it is not. What is there in this version already stays. BUILD_JOBS is how many to compile at once.
 set -euo pipefail

@@ -19,7 +19,7 @@ use super::conduct::Topic;
 use super::internal;
 use super::manner::Manner;
 use crate::lab::volumes::Kind;
-use crate::lab::{fuse_image, mounts};
+use crate::lab::{fuse_image, mounts, remove};
 
 /// The disk of the node that has directories for volumes.
 const DISK: u64 = 128 << 20;
@@ -212,14 +212,7 @@ impl Backend {
     /// What `DeleteVolume` does: the volume and all that is noted of it are gone.
     pub(super) fn forget(&self, handle: &str) -> anyhow::Result<()> {
         for what in ["img", "conduct", "pid", "json"] {
-            let path = self.directory.join(format!("{handle}.{what}"));
-            match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(error)
-                        .with_context(|| format!("could not remove {}", path.display()));
-                }
-                _ => {}
-            }
+            remove(&self.directory.join(format!("{handle}.{what}")))?;
         }
         Ok(())
     }

@@ -265,6 +265,17 @@ impl Backend {
         tokio::time::sleep(delay).await;
         self.heed(driver, Topic::Answer).await.map(drop)
     }
+
+    /// The same, and how at a call about a volume; about one that is still to be made, the driver's own.
+    pub(super) async fn heed_call(
+        &self,
+        driver: &str,
+        of: &str,
+        topic: Topic,
+    ) -> Result<(), Status> {
+        self.heed_driver(driver).await?;
+        self.heed(of, topic).await.map(drop)
+    }
 }
 
 #[cfg(test)]

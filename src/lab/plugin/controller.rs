@@ -35,12 +35,6 @@ impl Controller {
         }
     }
 
-    /// How the driver is to behave, and how at a call about this volume.
-    async fn heed(&self, handle: &str, topic: Topic) -> Result<(), Status> {
-        self.backend.heed_driver(&self.driver).await?;
-        self.backend.heed(handle, topic).await.map(drop)
-    }
-
     fn knows_node(&self, id: &str) -> Result<(), Status> {
         if id == self.node {
             Ok(())
@@ -108,7 +102,9 @@ impl controller_server::Controller for Controller {
         request: Request<csi::CreateVolumeRequest>,
     ) -> Result<Response<csi::CreateVolumeResponse>, Status> {
         let request = request.into_inner();
-        self.heed(&self.driver, Topic::Create).await?;
+        self.backend
+            .heed_call(&self.driver, &self.driver, Topic::Create)
+            .await?;
         // It becomes the name of a file.
         if request.name.is_empty() || request.name.contains('/') {
             let message = format!("name is missing or not a name: {:?}", request.name);
@@ -151,7 +147,9 @@ impl controller_server::Controller for Controller {
         request: Request<csi::DeleteVolumeRequest>,
     ) -> Result<Response<csi::DeleteVolumeResponse>, Status> {
         let handle = request.into_inner().volume_id;
-        self.heed(&handle, Topic::Delete).await?;
+        self.backend
+            .heed_call(&self.driver, &handle, Topic::Delete)
+            .await?;
         let used = self.backend.devices(&handle);
         if !used.map_err(|error| internal(&error))?.is_empty() {
             let message = format!("{handle} is still used by the node");
@@ -168,7 +166,9 @@ impl controller_server::Controller for Controller {
         request: Request<csi::ControllerPublishVolumeRequest>,
     ) -> Result<Response<csi::ControllerPublishVolumeResponse>, Status> {
         let request = request.into_inner();
-        self.heed(&request.volume_id, Topic::Attach).await?;
+        self.backend
+            .heed_call(&self.driver, &request.volume_id, Topic::Attach)
+            .await?;
         self.backend.record(&self.driver, &request.volume_id)?;
         self.knows_node(&request.node_id)?;
         Ok(Response::new(
@@ -181,7 +181,9 @@ impl controller_server::Controller for Controller {
         request: Request<csi::ControllerUnpublishVolumeRequest>,
     ) -> Result<Response<csi::ControllerUnpublishVolumeResponse>, Status> {
         let request = request.into_inner();
-        self.heed(&request.volume_id, Topic::Detach).await?;
+        self.backend
+            .heed_call(&self.driver, &request.volume_id, Topic::Detach)
+            .await?;
         Ok(Response::new(csi::ControllerUnpublishVolumeResponse {}))
     }
 
@@ -192,18 +194,18 @@ impl controller_server::Controller for Controller {
         let request = request.into_inner();
         self.backend.heed_driver(&self.driver).await?;
         let record = self.backend.record(&self.driver, &request.volume_id)?;
-        let answer = match kind(&request.volume_capabilities) {
-            Ok(kind) if kind == record.kind => csi::ValidateVolumeCapabilitiesResponse {
+        let answer = if kind(&request.volume_capabilities)? == record.kind {
+            csi::ValidateVolumeCapabilitiesResponse {
                 confirmed: Some(csi::validate_volume_capabilities_response::Confirmed {
                     volume_capabilities: request.volume_capabilities,
                 }),
                 ..Default::default()
-            },
-            Ok(_) => csi::ValidateVolumeCapabilitiesResponse {
+            }
+        } else {
+            csi::ValidateVolumeCapabilitiesResponse {
                 message: format!("the volume is {}", record.kind.fs_type()),
                 ..Default::default()
-            },
-            Err(refusal) => return Err(refusal),
+            }
         };
         Ok(Response::new(answer))
     }
@@ -214,7 +216,9 @@ impl controller_server::Controller for Controller {
     ) -> Result<Response<csi::ControllerExpandVolumeResponse>, Status> {
         let request = request.into_inner();
         let handle = request.volume_id;
-        self.heed(&handle, Topic::Grow).await?;
+        self.backend
+            .heed_call(&self.driver, &handle, Topic::Grow)
+            .await?;
         let there = self.backend.record(&self.driver, &handle)?;
         let (required, _) = sizes(request.capacity_range)?;
         let bytes = required.unwrap_or(there.bytes).max(there.bytes);

@@ -31,8 +31,8 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tonic::Status;
 use tonic::transport::Server;
 
-use crate::lab::args;
 use crate::lab::kubelet::{plugin_socket, registration_socket};
+use crate::lab::{args, remove};
 use crate::proto::csi::controller_server::ControllerServer;
 use crate::proto::csi::identity_server::IdentityServer;
 use crate::proto::csi::node_server::NodeServer;
@@ -78,7 +78,7 @@ async fn serve(wanted: args::Plugin) -> anyhow::Result<()> {
         .add_service(NodeServer::new(node))
         .serve_with_incoming(UnixListenerStream::new(calls));
     if alone {
-        clear(&registration)?;
+        remove(&registration)?;
         return plugin.await.context("could not serve");
     }
     let registrar = Server::builder()
@@ -96,22 +96,12 @@ fn listen(socket: &Path) -> anyhow::Result<UnixListener> {
         std::fs::create_dir_all(directory)
             .with_context(|| format!("could not make the directory of {shown}"))?;
     }
-    clear(socket)?;
+    remove(socket)?;
     let listener =
         UnixListener::bind(socket).with_context(|| format!("could not listen on {shown}"))?;
     std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o700))
         .with_context(|| format!("could not protect {shown}"))?;
     Ok(listener)
-}
-
-/// Removes the socket of a predecessor that was killed.
-fn clear(socket: &Path) -> anyhow::Result<()> {
-    match std::fs::remove_file(socket) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("could not remove the old {}", socket.display()))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn internal(error: &anyhow::Error) -> Status {

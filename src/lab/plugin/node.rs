@@ -47,12 +47,6 @@ impl Node {
         }
     }
 
-    /// How the driver is to behave, and how at a call about this volume.
-    async fn heed(&self, handle: &str, topic: Topic) -> Result<(), Status> {
-        self.backend.heed_driver(&self.driver).await?;
-        self.backend.heed(handle, topic).await.map(drop)
-    }
-
     fn record(&self, handle: &str) -> Result<Record, Status> {
         self.backend.record(&self.driver, handle)
     }
@@ -106,7 +100,9 @@ impl node_server::Node for Node {
         request: Request<csi::NodeStageVolumeRequest>,
     ) -> Result<Response<csi::NodeStageVolumeResponse>, Status> {
         let request = request.into_inner();
-        self.heed(&request.volume_id, Topic::Stage).await?;
+        self.backend
+            .heed_call(&self.driver, &request.volume_id, Topic::Stage)
+            .await?;
         let record = self.record(&request.volume_id)?;
         let staging = path("staging_target_path", &request.staging_target_path)?;
         let _busy = self.busy.lock().await;
@@ -128,7 +124,9 @@ impl node_server::Node for Node {
         request: Request<csi::NodeUnstageVolumeRequest>,
     ) -> Result<Response<csi::NodeUnstageVolumeResponse>, Status> {
         let request = request.into_inner();
-        self.heed(&request.volume_id, Topic::Unstage).await?;
+        self.backend
+            .heed_call(&self.driver, &request.volume_id, Topic::Unstage)
+            .await?;
         let staging = path("staging_target_path", &request.staging_target_path)?;
         let _busy = self.busy.lock().await;
         mounts::unmount(&staging)
@@ -142,7 +140,9 @@ impl node_server::Node for Node {
         request: Request<csi::NodePublishVolumeRequest>,
     ) -> Result<Response<csi::NodePublishVolumeResponse>, Status> {
         let request = request.into_inner();
-        self.heed(&request.volume_id, Topic::Publish).await?;
+        self.backend
+            .heed_call(&self.driver, &request.volume_id, Topic::Publish)
+            .await?;
         let record = match self.backend.read(&request.volume_id) {
             Ok(None) if is_inline(&request.volume_context) => {
                 self.provide_inline(&request.volume_id).await?
@@ -182,7 +182,9 @@ impl node_server::Node for Node {
         request: Request<csi::NodeUnpublishVolumeRequest>,
     ) -> Result<Response<csi::NodeUnpublishVolumeResponse>, Status> {
         let request = request.into_inner();
-        self.heed(&request.volume_id, Topic::Unpublish).await?;
+        self.backend
+            .heed_call(&self.driver, &request.volume_id, Topic::Unpublish)
+            .await?;
         let target = path("target_path", &request.target_path)?;
         let _busy = self.busy.lock().await;
         mounts::unmount(&target).map_err(|error| internal(&error))?;
@@ -203,7 +205,9 @@ impl node_server::Node for Node {
         request: Request<csi::NodeGetVolumeStatsRequest>,
     ) -> Result<Response<csi::NodeGetVolumeStatsResponse>, Status> {
         let request = request.into_inner();
-        self.heed(&request.volume_id, Topic::Stats).await?;
+        self.backend
+            .heed_call(&self.driver, &request.volume_id, Topic::Stats)
+            .await?;
         let record = self.record(&request.volume_id)?;
         let volume = path("volume_path", &request.volume_path)?;
         if mounts::find(&volume).is_none() {
@@ -239,7 +243,9 @@ impl node_server::Node for Node {
         if matches!(record.kind, Kind::Fuse | Kind::Directory) {
             return Err(Status::unimplemented("this volume cannot grow"));
         }
-        self.heed(&request.volume_id, Topic::Expand).await?;
+        self.backend
+            .heed_call(&self.driver, &request.volume_id, Topic::Expand)
+            .await?;
         match self.backend.manner(&request.volume_id) {
             Manner::Lie => {
                 return Ok(Response::new(csi::NodeExpandVolumeResponse {
@@ -312,7 +318,9 @@ impl node_server::Node for Node {
         request: Request<csi::NodeGetVolumeHealthRequest>,
     ) -> Result<Response<csi::NodeGetVolumeHealthResponse>, Status> {
         let handle = request.into_inner().volume_id;
-        self.heed(&handle, Topic::Stats).await?;
+        self.backend
+            .heed_call(&self.driver, &handle, Topic::Stats)
+            .await?;
         self.record(&handle)?;
         let health_statuses = health::of_volume(&self.backend, &self.driver, &handle).await?;
         Ok(Response::new(csi::NodeGetVolumeHealthResponse {
