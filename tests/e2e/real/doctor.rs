@@ -177,6 +177,17 @@ impl Doctor {
         );
     }
 
+    /// Waits until what opened while pods started is over, since the kubelet's pauses are not scaled as the graces are;
+    /// then nothing may open for so long.
+    pub(super) fn comes_to_rest(&self, when: &str, volumes: u64, patience: Duration) {
+        until(
+            &format!("{when}: it comes to rest"),
+            Duration::from_mins(1),
+            || self.open().is_empty().then_some(()),
+        );
+        self.stays_quiet(when, volumes, patience);
+    }
+
     /// Writes all that is known beside the logs, for whoever reads why a chapter failed.
     pub(super) fn note(&self, cluster: &Cluster, name: &str) {
         let mut text = String::new();

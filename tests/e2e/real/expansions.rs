@@ -27,7 +27,7 @@ const IN_PASSING: [(&str, &str); 2] = [(PENDING, "too-much"), (PENDING, "lie")];
 
 pub(super) fn each_gives_its_code(real: &Real<'_>) {
     let (cluster, doctor) = (real.cluster, &real.doctor);
-    make_namespace(cluster);
+    make_namespace(real);
     let start = |name: &str| cluster.apply(&pod(name, &pod_spec(name)).to_string());
     let all = ["waits", "in-use", "too-much", "lie"];
     for name in all {
@@ -40,7 +40,7 @@ pub(super) fn each_gives_its_code(real: &Real<'_>) {
         start(name);
     }
     let uids = all.map(|name| wait_for(cluster, name, "Running"));
-    doctor.stays_quiet("before the expansions", 4, Duration::from_secs(10));
+    doctor.comes_to_rest("before the expansions", 4, Duration::from_secs(10));
     let end = |name: &str| {
         cluster.kubectl(&["delete", "pod", name, "-n", NAMESPACE]);
         wait_until_gone(cluster, name);

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Real;
 use super::doctor::Told;
+use crate::until;
 
 /// The longest of the scaled graces, and the kubelet's longest pause between two tries.
 const PATIENCE: Duration = Duration::from_mins(4);
@@ -54,8 +55,12 @@ impl<'a> Fault<'a> {
     }
 }
 
+/// What a story is called that will be `MountFailed`, until the kubelet has tried: it looks for an attachment with pauses
+/// of its own, up to 16 s here, which is within the shipped grace, not the scaled one.
+const UNTIL_TRIED: &str = "PodWaitingOnVolume";
+
 /// Waits for each of these and says when it came. Nothing else may be told, but what stories are called in passing,
-/// by code and name.
+/// by code and name; and in the end each story has one name.
 pub(super) fn expect(
     real: &Real<'_>,
     begun: Instant,
@@ -65,15 +70,17 @@ pub(super) fn expect(
     let mut missing: BTreeMap<Told, &Fault<'_>> =
         expected.iter().map(|one| (one.key(), one)).collect();
     let mut others = BTreeSet::new();
+    let for_a_while = |(code, kind, name): &Told| {
+        let tried = |one: &Fault<'_>| (one.code, one.kind, one.name) == ("MountFailed", kind, name);
+        in_passing.contains(&(code, name)) || code == UNTIL_TRIED && expected.iter().any(tried)
+    };
     while !missing.is_empty() && begun.elapsed() < PATIENCE {
         for (told, finding) in real.doctor.open() {
             let quoted = |fault: &Fault<'_>| finding["evidence"].to_string().contains(fault.words);
             if missing.get(&told).is_some_and(|fault| quoted(fault)) {
                 let fault = missing.remove(&told).unwrap();
                 say(begun, fault, &finding);
-            } else if !expected.iter().any(|one| one.key() == told)
-                && !in_passing.contains(&(&told.0, &told.2))
-            {
+            } else if !expected.iter().any(|one| one.key() == told) && !for_a_while(&told) {
                 others.insert(format!("{told:?}: {}", finding["message"]));
             }
         }
@@ -89,6 +96,11 @@ pub(super) fn expect(
         others.is_empty(),
         "told beside what was expected: {others:#?}"
     );
+    until("each story has one name", Duration::from_secs(30), || {
+        let open = real.doctor.open();
+        let subjects: BTreeSet<_> = open.keys().map(|(_, kind, name)| (kind, name)).collect();
+        (subjects.len() == open.len()).then_some(())
+    });
 }
 
 fn say(begun: Instant, fault: &Fault<'_>, finding: &Value) {

@@ -22,7 +22,7 @@ const LIMIT: u64 = 64 << 20;
 
 pub(super) fn the_agent_stays_within_its_limits(real: &Real<'_>) {
     let (cluster, doctor) = (real.cluster, &real.doctor);
-    make_namespace(cluster);
+    make_namespace(real);
     for index in 0..PODS {
         make_pod(cluster, index);
     }
@@ -32,7 +32,7 @@ pub(super) fn the_agent_stays_within_its_limits(real: &Real<'_>) {
     // What is measured begins with a pod of its own, which sees all of them at once.
     restart_agent(cluster);
     let volumes = u64::try_from(PODS * VOLUMES_OF_EACH).unwrap();
-    doctor.stays_quiet("at first", volumes, Duration::from_secs(20));
+    doctor.comes_to_rest("at first", volumes, Duration::from_secs(20));
     let agent = process(cluster);
     let (before, begun) = (used(&agent), Instant::now());
     doctor.stays_quiet("for ten minutes", volumes, PATIENCE);

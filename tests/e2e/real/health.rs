@@ -28,7 +28,7 @@ const EXPECTED: [Fault<'_>; 2] = [
 
 pub(super) fn statuses_and_answers_agree(real: &Real<'_>) {
     let (cluster, doctor, machine) = (real.cluster, &real.doctor, &real.machine);
-    make_namespace(cluster);
+    make_namespace(real);
     let speaks = |storage: &str| Some(format!("dialect=health\nstorage={storage}\n"));
     conduct(FRAIL, FRAIL, speaks("healthy"));
     machine.restart_driver(FRAIL);
@@ -40,7 +40,7 @@ pub(super) fn statuses_and_answers_agree(real: &Real<'_>) {
     claim.make(cluster);
     cluster.apply(&pod("told", &pod_spec("told")).to_string());
     wait_for(cluster, "told", "Running");
-    doctor.stays_quiet("before the faults", 1, Duration::from_secs(20));
+    doctor.comes_to_rest("before the faults", 1, Duration::from_secs(20));
 
     let begun = Instant::now();
     behave(FRAIL, "told", "health", Some("degraded"));

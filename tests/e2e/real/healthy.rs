@@ -33,7 +33,7 @@ const LASTING: [&str; 11] = [
 
 pub(super) fn nothing_opens(real: &Real<'_>) {
     let (cluster, doctor, machine) = (real.cluster, &real.doctor, &real.machine);
-    make_namespace(cluster);
+    make_namespace(real);
     for claim in claims() {
         claim.make(cluster);
     }

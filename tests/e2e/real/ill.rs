@@ -60,9 +60,9 @@ const IN_PASSING: [(&str, &str); 2] = [
 pub(super) fn each_gives_its_code(real: &Real<'_>) {
     let (cluster, doctor, machine) = (real.cluster, &real.doctor, &real.machine);
     println!("   graces are {SCALE} of the shipped ones, scans {INTERVAL} apart");
-    make_namespace(cluster);
+    make_namespace(real);
     let uids = make_well(cluster);
-    doctor.stays_quiet("before the faults", 4, Duration::from_secs(10));
+    doctor.comes_to_rest("before the faults", 4, Duration::from_secs(10));
 
     let begun = Instant::now();
     grow(cluster, "no-growth", "Internal", 640);

@@ -64,7 +64,7 @@ pub(super) fn all_that_is_granted_is_needed(real: &Real<'_>) {
     let (cluster, doctor) = (real.cluster, &real.doctor);
     is_as_shipped(cluster);
     is_bounded(cluster);
-    make_namespace(cluster);
+    make_namespace(real);
     let closed = Claim {
         kind: "xfs",
         mebibytes: 320,
@@ -87,7 +87,7 @@ pub(super) fn all_that_is_granted_is_needed(real: &Real<'_>) {
     // As a database's directory is: its owner's alone.
     run("chown", &["1000:1000", &targets[0]]);
     run("chmod", &["0700", &targets[0]]);
-    doctor.stays_quiet("before the faults", 4, Duration::from_secs(10));
+    doctor.comes_to_rest("before the faults", 4, Duration::from_secs(10));
     let begun = Instant::now();
     run("mount", &["-n", "-o", "remount,ro", &targets[1]]);
     let fill = r#"dd if=/dev/zero of="$0"/filler bs=1M || true"#;

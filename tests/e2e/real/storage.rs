@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::machine::{BUSYBOX, DRIVER, images};
+use super::Real;
+use super::machine::{BUSYBOX, DRIVER, FRAIL, images};
 use crate::cluster::Cluster;
 use crate::until;
 
 /// The namespace of all claims and pods.
 pub(super) const NAMESPACE: &str = "shop";
+
+/// The process that holds a volume.
+pub(super) const HOLDER: &str = "holder";
 
 /// A volume with a claim that is bound to it.
 #[derive(Debug, Clone, Copy)]
@@ -128,7 +132,8 @@ pub(super) fn pod(name: &str, spec: &Value) -> Value {
 }
 
 /// Makes the namespace with nothing in it, and waits until pods can be made in it.
-pub(super) fn make_namespace(cluster: &Cluster) {
+pub(super) fn make_namespace(real: &Real<'_>) {
+    let cluster = real.cluster;
     cluster.apply(
         &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
             .to_string(),
@@ -142,8 +147,29 @@ pub(super) fn make_namespace(cluster: &Cluster) {
                 .ok()
         },
     );
-    // What a chapter left that failed.
+    let left = cluster.kubectl(&["get", "pods,pvc", "-n", NAMESPACE, "-o", "name"]);
+    if !left.is_empty() {
+        println!(
+            "   left by a chapter that failed: {}",
+            left.replace('\n', " ")
+        );
+        heal(real);
+    }
     clear(cluster);
+}
+
+/// Lets go of what the faults of a chapter hold, so that its pods can end.
+fn heal(real: &Real<'_>) {
+    real.cluster.stop(HOLDER);
+    for driver in [DRIVER, FRAIL] {
+        for file in fs::read_dir(images(driver)).unwrap() {
+            let path = file.unwrap().path();
+            if path.extension().is_some_and(|end| end == "conduct") {
+                fs::remove_file(path).unwrap();
+            }
+        }
+        real.machine.restart_driver(driver);
+    }
 }
 
 /// Waits until a pod runs, or has done what it was to do; gives its UID.

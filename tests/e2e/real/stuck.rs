@@ -9,7 +9,7 @@ use super::Real;
 use super::faults::{Fault, REFUSAL, expect, over, run};
 use super::machine::DRIVER;
 use super::storage::{
-    Claim, NAMESPACE, behave, clear, make_namespace, pod, pod_spec, target, wait_for,
+    Claim, HOLDER, NAMESPACE, behave, clear, make_namespace, pod, pod_spec, target, wait_for,
     wait_until_gone,
 };
 use crate::cluster::Cluster;
@@ -25,7 +25,7 @@ const EXPECTED: [Fault<'_>; 4] = [
 
 pub(super) fn each_gives_its_code(real: &Real<'_>) {
     let (cluster, doctor) = (real.cluster, &real.doctor);
-    make_namespace(cluster);
+    make_namespace(real);
     let start = |name: &str| cluster.apply(&pod(name, &pod_spec(name)).to_string());
     let all = ["inside", "no-unpublish", "held"];
     for name in all {
@@ -33,7 +33,7 @@ pub(super) fn each_gives_its_code(real: &Real<'_>) {
         start(name);
     }
     let [inside, _, held] = all.map(|name| wait_for(cluster, name, "Running"));
-    doctor.stays_quiet("before the faults", 3, Duration::from_secs(10));
+    doctor.comes_to_rest("before the faults", 3, Duration::from_secs(10));
 
     let begun = Instant::now();
     unmount_inside(&inside);
@@ -49,7 +49,7 @@ pub(super) fn each_gives_its_code(real: &Real<'_>) {
 
     let begun = Instant::now();
     behave(DRIVER, "no-unpublish", "unpublish", None);
-    cluster.stop("holder");
+    cluster.stop(HOLDER);
     behave(DRIVER, "far", "attach", None);
     cluster.kubectl(&["delete", "pod", "inside", "-n", NAMESPACE]);
     start("inside");
@@ -82,7 +82,7 @@ fn unmount_inside(pod: &str) {
 /// A process in a mount namespace of its own that works in a volume.
 fn hold(cluster: &Cluster, at: &str) {
     cluster.run_program(
-        "holder",
+        HOLDER,
         Command::new("unshare")
             .args(["--mount", "--propagation=slave", "sh", "-c"])
             .args([r#"cd "$0" && exec sleep 2147483647"#, at]),
