@@ -14,6 +14,7 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::model::mount::Mount;
 use crate::model::names::{HostPath, Uid};
 use crate::model::observed::Observed;
 use crate::model::seen::{ContainerSeen, NamespaceSeen};
@@ -81,22 +82,26 @@ pub fn read_containers(host_root: &Path, pods: &BTreeSet<Uid>) -> Observed<Vec<C
             own.processes.push((process, entry.path()));
         }
     }
-    let containers = found.into_iter().filter_map(|((pod, id), own)| {
-        let mut namespaces = namespaces(own.processes).into_iter();
-        let NamespaceSeen { process, table } = namespaces.next()?;
-        Some(ContainerSeen {
-            pod,
-            id,
-            process,
-            table,
-            others: namespaces.collect(),
-        })
-    });
-    Observed::Known(containers.collect())
+    let mut containers: Vec<ContainerSeen> = Vec::with_capacity(found.len());
+    for ((pod, id), own) in found {
+        let before = containers.last().map(|one| one.table.items.as_slice());
+        let mut namespaces = namespaces(own.processes, before.unwrap_or_default()).into_iter();
+        if let Some(NamespaceSeen { process, table }) = namespaces.next() {
+            containers.push(ContainerSeen {
+                pod,
+                id,
+                process,
+                table,
+                others: namespaces.collect(),
+            });
+        }
+    }
+    Observed::Known(containers)
 }
 
-/// What processes see, one process of each mount namespace, the one that was started first before all others.
-fn namespaces(mut processes: Vec<(u32, PathBuf)>) -> Vec<NamespaceSeen> {
+/// What processes see, one process of each mount namespace, the one that was started first before all others; with the
+/// table of another container, which may be much like theirs.
+fn namespaces(mut processes: Vec<(u32, PathBuf)>, like: &[Mount]) -> Vec<NamespaceSeen> {
     let several = processes.len() > 1;
     if several {
         processes
@@ -123,7 +128,7 @@ fn namespaces(mut processes: Vec<(u32, PathBuf)>) -> Vec<NamespaceSeen> {
         known.extend(first);
         seen.push(NamespaceSeen {
             process,
-            table: mountinfo::parse_mountinfo(&table),
+            table: mountinfo::parse_like(&table, like),
         });
     }
     seen

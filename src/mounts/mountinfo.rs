@@ -47,24 +47,34 @@ pub(super) struct Peers {
 
 /// The mounts of a table, in its order, which is the order of mounting.
 pub fn parse_mountinfo(table: &[u8]) -> Listing<Mount> {
-    parse(table, |_| ())
+    parse(table, &[], |_| ())
+}
+
+/// The same. What it has in common with another one, line by line, is shared with that: containers are made
+/// alike.
+pub(super) fn parse_like(table: &[u8], other: &[Mount]) -> Listing<Mount> {
+    parse(table, other, |_| ())
 }
 
 /// The same, with the peers of each mount.
 pub(super) fn parse_with_peers(table: &[u8]) -> (Listing<Mount>, Vec<Peers>) {
     let mut peers = Vec::new();
-    let listing = parse(table, |one| peers.push(one));
+    let listing = parse(table, &[], |one| peers.push(one));
     (listing, peers)
 }
 
-fn parse(table: &[u8], mut with_peers: impl FnMut(Peers)) -> Listing<Mount> {
-    let mut listing = Listing::default();
+fn parse(table: &[u8], other: &[Mount], mut with_peers: impl FnMut(Peers)) -> Listing<Mount> {
+    let mut listing = Listing {
+        items: Vec::with_capacity(other.len()),
+        gaps: Vec::new(),
+    };
     let mut unlisted = 0_usize;
     for (index, line) in table.split(|byte| *byte == b'\n').enumerate() {
         if line.is_empty() {
             continue;
         }
-        match parse_line(line, listing.items.last()) {
+        let like = Like([other.get(listing.items.len()), listing.items.last()]);
+        match parse_line(line, like) {
             Ok((mount, peers)) => {
                 listing.items.push(mount);
                 with_peers(peers);
@@ -89,21 +99,43 @@ fn parse(table: &[u8], mut with_peers: impl FnMut(Peers)) -> Listing<Mount> {
     listing
 }
 
-/// One line, or what is wrong with it. What it has in common with the mount before is shared: most of a
-/// node's mounts differ by their paths alone.
-fn parse_line(line: &[u8], before: Option<&Mount>) -> Result<(Mount, Peers), &'static str> {
+/// Mounts that another one may have much in common with: the one in the same line of another table, and the one in
+/// the line before, since most of a node's mounts differ by their paths alone.
+#[derive(Clone, Copy)]
+struct Like<'a>([Option<&'a Mount>; 2]);
+
+impl Like<'_> {
+    /// A text; that of one of them where it is the same.
+    fn text(self, field: &[u8], of: impl Fn(&Mount) -> &Text) -> Text {
+        let mut known = self.0.into_iter().flatten().map(of);
+        match known.find(|text| text.as_bytes() == field) {
+            Some(text) => text.clone(),
+            None => String::from_utf8_lossy(field).into(),
+        }
+    }
+
+    /// A path; that of one of them where it is the same.
+    fn path(self, field: &[u8], of: impl Fn(&Mount) -> &HostPath) -> HostPath {
+        let path = unescape(field);
+        let mut known = self.0.into_iter().flatten().map(of);
+        match known.find(|known| known.0.as_os_str().as_bytes() == &*path) {
+            Some(known) => known.clone(),
+            None => HostPath(Path::new(OsStr::from_bytes(&path)).into()),
+        }
+    }
+}
+
+/// One line, or what is wrong with it.
+fn parse_line(line: &[u8], like: Like<'_>) -> Result<(Mount, Peers), &'static str> {
     // Single spaces: the source of a mount may be empty.
     let mut fields = line.split(|byte| *byte == b' ');
     let mut next = |fault| fields.next().ok_or(fault);
     let id = number(next("no mount ID")?).ok_or("the mount ID is no number")?;
     let parent = number(next("no parent ID")?).ok_or("the parent ID is no number")?;
     let device = device(next("no device number")?).ok_or("the device number is none")?;
-    let root = path(next("no root")?, before.map(|mount| &mount.root));
-    let target = path(next("no mount point")?, None);
-    let options = text(
-        next("no mount options")?,
-        before.map(|mount| &mount.options),
-    );
+    let root = like.path(next("no root")?, |mount| &mount.root);
+    let target = like.path(next("no mount point")?, |mount| &mount.target);
+    let options = like.text(next("no mount options")?, |mount| &mount.options);
     if !target.0.is_absolute() {
         return Err("the mount point is not absolute");
     }
@@ -119,12 +151,9 @@ fn parse_line(line: &[u8], before: Option<&Mount>) -> Result<(Mount, Peers), &'s
             peers.master = number(group);
         }
     }
-    let fs_type = text(
-        next("no filesystem type")?,
-        before.map(|mount| &mount.fs_type),
-    );
+    let fs_type = like.text(next("no filesystem type")?, |mount| &mount.fs_type);
     let source = unescape(next("no source")?);
-    let source = text(&source, before.map(|mount| &mount.source));
+    let source = like.text(&source, |mount| &mount.source);
     let mut super_options = Cow::Borrowed(next("no superblock options")?);
     for more in fields {
         let options = super_options.to_mut();
@@ -134,7 +163,7 @@ fn parse_line(line: &[u8], before: Option<&Mount>) -> Result<(Mount, Peers), &'s
     if fs_type.is_empty() {
         return Err("no filesystem type");
     }
-    let super_options = text(&super_options, before.map(|mount| &mount.super_options));
+    let super_options = like.text(&super_options, |mount| &mount.super_options);
     let mount = Mount {
         id,
         parent,
@@ -159,22 +188,6 @@ fn device(field: &[u8]) -> Option<DeviceNumber> {
         major: number(&field[..colon])?,
         minor: number(&field[colon + 1..])?,
     })
-}
-
-fn path(field: &[u8], before: Option<&HostPath>) -> HostPath {
-    let path = unescape(field);
-    let path = Path::new(OsStr::from_bytes(&path));
-    match before {
-        Some(before) if *before.0 == *path => before.clone(),
-        _ => HostPath(path.into()),
-    }
-}
-
-fn text(field: &[u8], before: Option<&Text>) -> Text {
-    match before {
-        Some(before) if before.as_bytes() == field => before.clone(),
-        _ => String::from_utf8_lossy(field).into(),
-    }
 }
 
 /// Three octal digits after a backslash are a byte; any other backslash is itself.
@@ -308,6 +321,20 @@ mod tests {
         fn any_bytes_are_survived(table in proptest::collection::vec(any::<u8>(), 0..400)) {
             let listing = parse_mountinfo(&table);
             prop_assert!(listing.gaps.iter().all(|gap| !gap.what.chars().any(char::is_control)));
+        }
+
+        #[test]
+        fn what_is_shared_with_another_table_is_the_same(lines in proptest::collection::vec((0..4_usize, 0..4_usize), 0..6)) {
+            const LINES: [&str; 4] = [
+                "22 1 254:1 / / rw - ext4 /dev/vda1 rw",
+                "23 22 0:1 /a /mnt/a\\040b ro - tmpfs t ro",
+                "24 22 0:1 / /mnt/\\134 rw - tmpfs t\\040u rw,x",
+                "what is this",
+            ];
+            let table = |of: fn(&(usize, usize)) -> usize| lines.iter().map(|one| LINES[of(one)]).collect::<Vec<_>>().join("\n");
+            let (one, other) = (table(|one| one.0), table(|one| one.1));
+            let like = parse_like(one.as_bytes(), &parse_mountinfo(other.as_bytes()).items);
+            prop_assert_eq!(like, parse_mountinfo(one.as_bytes()));
         }
 
         #[test]
