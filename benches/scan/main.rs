@@ -13,21 +13,19 @@
 )]
 
 use std::hint::black_box;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use csi_doctor::agent::objects::Source;
-use csi_doctor::agent::scan::{Scanner, Settings};
-use csi_doctor::model::facts::Thresholds;
 use csi_doctor::model::scan::Scan;
 use csi_doctor::wire;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::time::{ClockId, clock_gettime};
+use node::{Node, list};
 use sick::Sick;
 
+mod node;
 mod sick;
 
 /// The agent's own.
@@ -94,7 +92,7 @@ fn cost(runtime: &tokio::runtime::Runtime) -> bool {
     println!("volumes     floor  full scan  ratio  quiet round  quiet/full");
     let mut growth = Vec::new();
     for volumes in [100, 1000, 5000] {
-        let node = Node::new(volumes);
+        let node = Node::lived_in(volumes);
         let mut scanner = Node::scanner();
         scanner.watch(|| ()).unwrap();
         let mut scan = || {
@@ -124,98 +122,6 @@ fn cost(runtime: &tokio::runtime::Runtime) -> bool {
     let (floor, full) = (growth[2].0 / growth[1].0, growth[2].1 / growth[1].1);
     println!("\ngrowth from 1000 to 5000 volumes: floor ×{floor:.2}, full scan ×{full:.2}");
     failed || full > floor * 1.1
-}
-
-/// A node with so many pods, each with a volume.
-struct Node {
-    targets: Vec<PathBuf>,
-}
-
-impl Node {
-    fn new(volumes: usize) -> Self {
-        let none: Option<&str> = None;
-        std::fs::create_dir_all(BASE).unwrap();
-        mount(Some("bench"), BASE, Some("tmpfs"), MsFlags::empty(), none).unwrap();
-        std::fs::create_dir_all(kubelet().join("plugins")).unwrap();
-        std::fs::create_dir_all(kubelet().join("plugins_registry")).unwrap();
-        let targets = (0..volumes).map(|number| {
-            let uid = format!("{number:08}-1111-4222-8333-444455556666");
-            let directory = kubelet().join(format!(
-                "pods/{uid}/volumes/kubernetes.io~csi/pvc-{number:05}"
-            ));
-            let target = directory.join("mount");
-            std::fs::create_dir_all(&target).unwrap();
-            let data = format!(
-                r#"{{"driverName":"disk.example.com","volumeHandle":"vol-{number:05}","volumeLifecycleMode":"Persistent"}}"#
-            );
-            std::fs::write(directory.join("vol_data.json"), data).unwrap();
-            mount(Some("vol"), &target, Some("tmpfs"), MsFlags::empty(), Some("size=1m")).unwrap();
-            target
-        });
-        Self {
-            targets: targets.collect(),
-        }
-    }
-
-    fn scanner() -> Scanner {
-        let settings = Settings {
-            node: "bench".into(),
-            host_root: "/".into(),
-            kubelet: Some(kubelet().into()),
-            probe_timeout: Duration::from_secs(1),
-            thresholds: Thresholds::DEFAULT,
-        };
-        Scanner::new(settings, Source::Nowhere)
-    }
-
-    /// The system calls of a whole scan, one after the other, and nothing else.
-    fn floor(&self) {
-        black_box(read(Path::new("/proc/1/mountinfo")));
-        for pod in list(&kubelet().join("pods")) {
-            let volumes = pod.join("volumes");
-            for plugin in list(&volumes) {
-                for volume in list(&plugin) {
-                    black_box(read(&volume.join("vol_data.json")));
-                }
-            }
-        }
-        for file in ["cgroup", "comm"] {
-            for process in list(Path::new("/proc")) {
-                if process.file_name().unwrap().as_encoded_bytes()[0].is_ascii_digit() {
-                    black_box(read(&process.join(file)));
-                }
-            }
-        }
-        for target in &self.targets {
-            black_box(nix::sys::statvfs::statvfs(target.as_path()).unwrap());
-        }
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        for target in &self.targets {
-            let _ = umount2(target.as_path(), MntFlags::MNT_DETACH);
-        }
-        let _ = umount2(BASE, MntFlags::MNT_DETACH);
-    }
-}
-
-fn kubelet() -> PathBuf {
-    Path::new(BASE).join("kubelet")
-}
-
-fn read(path: &Path) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut file = std::fs::File::open(path).unwrap();
-    black_box(file.metadata().unwrap());
-    file.read_to_end(&mut bytes).unwrap();
-    bytes
-}
-
-fn list(directory: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(directory).unwrap();
-    entries.map(|entry| entry.unwrap().path()).collect()
 }
 
 /// Makes the kernel signal a change.
@@ -256,7 +162,7 @@ fn cpu() -> Duration {
 
 /// What mounting costs whoever mounts while the agent runs beside.
 fn storm(runtime: &tokio::runtime::Runtime) -> bool {
-    let _node = Node::new(5000);
+    let _node = Node::bare(5000);
     let operations = || {
         let place = Path::new(BASE).join("storm");
         std::fs::create_dir_all(&place).unwrap();

@@ -11,7 +11,8 @@ use csi_doctor::model::observed::Observed;
 use csi_doctor::model::scan::Scan;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
-use super::{BASE, Node, status, threads};
+use super::node::Node;
+use super::{BASE, status, threads};
 
 /// At most so many times as long as without the sick ones.
 const LIMIT: f64 = 1.5;
@@ -146,7 +147,7 @@ pub(crate) fn run(runtime: &tokio::runtime::Runtime, what: &[Sick]) -> bool {
         MsFlags::empty(),
         none,
     );
-    let mut node = Node::new(100);
+    let mut node = Node::bare(100);
     let scan = |scanner: &mut Scanner| {
         let begun = Instant::now();
         let scan = runtime.block_on(scanner.scan(Duration::from_secs(30)));
