@@ -69,8 +69,11 @@ pub struct Scanner {
 /// The last whole round.
 struct Kept {
     seen: Seen,
-    /// Joined, and nothing answered yet.
-    facts: NodeFacts,
+    /// Whether something was left on the node: what is said of it hangs on a kubelet that runs and on who lives,
+    /// and their end signals nothing.
+    left: bool,
+    /// Whether a container sees something else than the host: nor does what changes inside it signal anything.
+    differs: bool,
     /// The watch's count before the table was read.
     changes: u64,
     /// Rounds since then.
@@ -153,8 +156,7 @@ impl Scanner {
 
     /// One round; whether it saw something break with a table that was not fresh.
     async fn round(&mut self, whole: bool) -> (NodeFacts, bool) {
-        let (mut kept, fresh) = self.see(whole).await;
-        let mut facts = kept.facts.clone();
+        let (mut kept, mut facts, fresh) = self.see(whole).await;
         let (mut answers, errors_rose) = self.ask(&facts).await;
         self.search(&facts, &mut answers).await;
         let failing: BTreeSet<HostPath> = answers
@@ -171,8 +173,9 @@ impl Scanner {
         (facts, news && !fresh)
     }
 
-    /// The first half: nothing in it touches a volume. What it leaves, and whether the table was read.
-    async fn see(&mut self, whole: bool) -> (Kept, bool) {
+    /// The first half: nothing in it touches a volume. What it leaves, the facts without an answer yet, and whether
+    /// the table was read.
+    async fn see(&mut self, whole: bool) -> (Kept, NodeFacts, bool) {
         let observed_at = Timestamp::now();
         let changes = self.watch.as_ref().map(Watch::changes);
         let objects = self.objects.read(self.patience);
@@ -184,37 +187,19 @@ impl Scanner {
         let reused = self.kept.take().map(|kept| (!whole && silent(&kept), kept));
         let (mut seen, fresh, failing) = match reused {
             Some((true, mut kept)) => {
-                kept.rounds += 1;
-                // What is said of left-overs hangs on a kubelet that runs, and its end signals nothing.
-                let kubelet = if kept.facts.leftovers.items.is_empty() {
-                    kept.seen.kubelet_process.clone()
-                } else {
-                    process::read_kubelet(&self.host_root)
-                };
-                // Nor does it signal what is mounted and unmounted inside a container, nor who has ended.
-                let inside = kept.facts.volumes.items.iter().any(Volume::differs_inside);
-                let containers = if inside || !kept.facts.leftovers.items.is_empty() {
-                    self.containers(&kept.seen.kubelet, &kept.seen.objects)
-                } else {
-                    kept.seen.containers.clone()
-                };
-                let same = kubelet == kept.seen.kubelet_process
-                    && containers == kept.seen.containers
-                    && plugins == kept.seen.plugins;
-                kept.seen.kubelet_process = kubelet;
-                kept.seen.containers = containers;
-                if objects.is_none() && same {
-                    kept.facts.observed_at = observed_at;
-                    return (kept, false);
+                let seen = &mut kept.seen;
+                if kept.left {
+                    seen.kubelet_process = process::read_kubelet(&self.host_root);
                 }
-                let containers = objects
-                    .as_ref()
-                    .map(|objects| self.containers(&kept.seen.kubelet, objects));
-                if let Some(containers) = containers {
-                    kept.seen.containers = containers;
+                if kept.left || kept.differs || objects.is_some() {
+                    let objects = objects.as_ref().unwrap_or(&seen.objects);
+                    seen.containers = self.containers(&seen.kubelet, objects);
                 }
-                let rounds = kept.rounds;
-                (kept.seen, Some((kept.changes, rounds)), kept.failing)
+                (
+                    kept.seen,
+                    Some((kept.changes, kept.rounds + 1)),
+                    kept.failing,
+                )
             }
             Some((false, kept)) => {
                 let table = mountinfo::read_table(&self.host_root);
@@ -259,14 +244,16 @@ impl Scanner {
             seen.objects = objects;
         }
         let (changes, rounds) = fresh.unwrap_or((changes.unwrap_or_default(), 0));
+        let facts = join::join(&seen);
         let kept = Kept {
-            facts: join::join(&seen),
+            left: !facts.leftovers.items.is_empty(),
+            differs: facts.volumes.items.iter().any(Volume::differs_inside),
             seen,
             changes,
             rounds,
             failing,
         };
-        (kept, fresh.is_none())
+        (kept, facts, fresh.is_none())
     }
 
     fn look_around(&self, objects: &Objects) -> (KubeletDir, Observed<Vec<ContainerSeen>>) {
