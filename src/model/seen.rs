@@ -59,7 +59,7 @@ pub struct ContainerSeen {
     pub id: String,
     /// The process.
     pub process: u32,
-    /// The mounts that it sees.
+    /// The mounts that it sees, but those of what the kernel tells of itself.
     pub table: Listing<Mount>,
     /// What processes of it see that have mount namespaces of their own, such as sandboxes.
     pub others: Vec<NamespaceSeen>,
@@ -70,7 +70,7 @@ pub struct ContainerSeen {
 pub struct NamespaceSeen {
     /// The process.
     pub process: u32,
-    /// The mounts that it sees.
+    /// The mounts that it sees, but those of what the kernel tells of itself.
     pub table: Listing<Mount>,
 }
 

@@ -128,7 +128,7 @@ fn namespaces(mut processes: Vec<(u32, PathBuf)>, like: &[Mount]) -> Vec<Namespa
         known.extend(first);
         seen.push(NamespaceSeen {
             process,
-            table: mountinfo::parse_like(&table, like),
+            table: mountinfo::parse_inside(&table, like),
         });
     }
     seen

@@ -8,6 +8,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use memchr::memmem;
+
 use crate::model::mount::{DeviceNumber, Mount};
 use crate::model::names::{HostPath, Text};
 use crate::model::observed::{Gap, Listing, Why};
@@ -47,30 +49,56 @@ pub(super) struct Peers {
 
 /// The mounts of a table, in its order, which is the order of mounting.
 pub fn parse_mountinfo(table: &[u8]) -> Listing<Mount> {
-    parse(table, &[], |_| ())
+    parse(table, &[], |_| false, |_| ())
 }
 
-/// The same. What it has in common with another one, line by line, is shared with that: containers are made
-/// alike.
-pub(super) fn parse_like(table: &[u8], other: &[Mount]) -> Listing<Mount> {
-    parse(table, other, |_| ())
+/// Those of a container's table that can be of a volume. What it has in common with another such table, line by
+/// line, is shared with that: containers are made alike.
+pub(super) fn parse_inside(table: &[u8], other: &[Mount]) -> Listing<Mount> {
+    parse(table, other, is_the_kernels, |_| ())
+}
+
+/// Whether a line is of what the kernel tells of itself, which every container has, and which is no volume.
+fn is_the_kernels(line: &[u8]) -> bool {
+    const OWN: [&[u8]; 6] = [
+        b"proc", b"sysfs", b"cgroup", b"cgroup2", b"devpts", b"mqueue",
+    ];
+    // No field has a space in it; the lone hyphen comes before the type.
+    let Some(hyphen) = memmem::find(line, b" - ") else {
+        return false;
+    };
+    let after = &line[hyphen + 3..];
+    let end = memchr::memchr(b' ', after).unwrap_or(after.len());
+    OWN.contains(&&after[..end])
 }
 
 /// The same, with the peers of each mount.
 pub(super) fn parse_with_peers(table: &[u8]) -> (Listing<Mount>, Vec<Peers>) {
     let mut peers = Vec::new();
-    let listing = parse(table, &[], |one| peers.push(one));
+    let listing = parse(table, &[], |_| false, |one| peers.push(one));
     (listing, peers)
 }
 
-fn parse(table: &[u8], other: &[Mount], mut with_peers: impl FnMut(Peers)) -> Listing<Mount> {
+fn parse(
+    table: &[u8],
+    other: &[Mount],
+    left_out: impl Fn(&[u8]) -> bool,
+    mut with_peers: impl FnMut(Peers),
+) -> Listing<Mount> {
     let mut listing = Listing {
         items: Vec::with_capacity(other.len()),
         gaps: Vec::new(),
     };
     let mut unlisted = 0_usize;
-    for (index, line) in table.split(|byte| *byte == b'\n').enumerate() {
-        if line.is_empty() {
+    let mut rest = table;
+    let lines = std::iter::from_fn(|| {
+        let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+        let line = rest.get(..end).filter(|_| !rest.is_empty())?;
+        rest = rest.get(end + 1..).unwrap_or_default();
+        Some(line)
+    });
+    for (index, line) in lines.enumerate() {
+        if line.is_empty() || left_out(line) {
             continue;
         }
         let like = Like([other.get(listing.items.len()), listing.items.last()]);
@@ -309,6 +337,16 @@ mod tests {
     }
 
     #[test]
+    fn what_the_kernel_tells_of_itself_is_no_volume() {
+        let table = b"23 22 0:1 / /proc rw - proc proc rw\n24 23 0:1 /sys /proc/sys ro shared:1 - proc proc rw\n\
+            25 22 0:2 / /sys ro - sysfs sysfs ro\n26 25 0:3 / /sys/fs/cgroup ro - cgroup2 cgroup rw\n\
+            27 22 0:4 / /dev rw - tmpfs proc rw\n28 22 0:5 / /data rw - procfs x rw\n29 22 0:6 / /x rw - proc";
+        let listing = parse_inside(table, &[]);
+        let ids: Vec<u32> = listing.items.iter().map(|mount| mount.id).collect();
+        assert_eq!((ids, listing.gaps), (vec![27, 28], Vec::new()));
+    }
+
+    #[test]
     fn a_table_of_garbage_does_not_flood() {
         let listing = parse_mountinfo("garbage\n".repeat(1000).as_bytes());
         assert_eq!(listing.gaps.len(), MAX_GAPS + 1);
@@ -333,7 +371,7 @@ mod tests {
             ];
             let table = |of: fn(&(usize, usize)) -> usize| lines.iter().map(|one| LINES[of(one)]).collect::<Vec<_>>().join("\n");
             let (one, other) = (table(|one| one.0), table(|one| one.1));
-            let like = parse_like(one.as_bytes(), &parse_mountinfo(other.as_bytes()).items);
+            let like = parse_inside(one.as_bytes(), &parse_mountinfo(other.as_bytes()).items);
             prop_assert_eq!(like, parse_mountinfo(one.as_bytes()));
         }
 
