@@ -3,11 +3,12 @@
 //! While the kernel signals no change of its mount table, a round reads `statfs` and sysfs only; the
 //! table, the kubelet's directory and containers' tables are those of the last whole round.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use foldhash::{HashSet, HashSetExt as _};
 use jiff::Timestamp;
 
 use crate::agent::objects::{self, Source};

@@ -1,6 +1,6 @@
 //! What containers see of a volume, from the tables of their processes.
 
-use std::collections::HashMap;
+use foldhash::{HashMap, HashMapExt as _};
 
 use crate::model::mount::Mount;
 use crate::model::names::{HostPath, Uid};

@@ -1,12 +1,16 @@
 //! What objects declare of a volume: its sizes, and whether it is to be read-only.
 
+use std::sync::LazyLock;
+
 use crate::model::objects::{Claim, PersistentVolume, PodVolume};
 use crate::model::observed::{Gap, Observed, Why};
 use crate::model::sizes::Sizes;
 
 /// A fact for which a volume must be touched, before that was done.
 pub(super) fn untouched<T>() -> Observed<T> {
-    Observed::Unknown(Gap::new(Why::NotAsked, "not looked at in this scan"))
+    static GAP: LazyLock<Gap> =
+        LazyLock::new(|| Gap::new(Why::NotAsked, "not looked at in this scan"));
+    Observed::Unknown(GAP.clone())
 }
 
 /// Who asked for a volume to be read-only, if anybody did.

@@ -277,7 +277,7 @@ mod tests {
             mount: other,
         };
         let answers = Answers {
-            holders: HashMap::from([(path.clone(), Listing::complete(vec![holder]))]),
+            holders: HashMap::from_iter([(path.clone(), Listing::complete(vec![holder]))]),
             ..Answers::default()
         };
         held(&mut facts, &seen(std::slice::from_ref(&stage)), &answers);
@@ -373,8 +373,8 @@ mod tests {
     fn what_lies_in_an_orphan_is_named_and_nothing_is_guessed() {
         let path = HostPath::from(POD);
         let answers = |place, contents: Observed<&[&str]>| Answers {
-            elsewhere: HashMap::from([(path.clone(), place)]),
-            contents: HashMap::from([(
+            elsewhere: HashMap::from_iter([(path.clone(), place)]),
+            contents: HashMap::from_iter([(
                 path.clone(),
                 contents.map(|names| names.iter().map(|name| path.join(name)).collect()),
             )]),

@@ -1,8 +1,9 @@
 //! What was seen, by what it is looked for: paths, names, pods.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use crate::join::said::Said;
 use crate::join::table::Table;
@@ -17,8 +18,10 @@ use crate::model::volume::SubPath;
 pub(super) struct Index<'a> {
     seen: &'a Seen,
     table: Table<'a>,
+    /// Whether anything is staged as kubelets before 1.24 did.
+    has_old_stages: bool,
     /// Binds of subPaths, by pod and by the name of the volume's directory.
-    pub(super) sub_paths: HashMap<(String, String), Vec<SubPath>>,
+    pub(super) sub_paths: HashMap<String, HashMap<String, Vec<SubPath>>>,
     dirs: HashMap<(&'a Uid, &'a str), &'a PodVolumeDir>,
     pub(super) blocks: HashMap<&'a HostPath, &'a BlockVolumeFile>,
     pub(super) claims: HashMap<(&'a str, &'a str), &'a Arc<Claim>>,
@@ -38,8 +41,11 @@ impl<'a> Index<'a> {
         let attachments = objects.attachments.items.iter();
         let attachments = attachments.filter(|one| one.node == seen.node);
         let table = Table::new(&seen.table);
+        let old_stages = paths::old_stages(&seen.kubelet.root);
+        let mut mounts = seen.table.items.iter();
         Self {
             seen,
+            has_old_stages: mounts.any(|mount| is_below(&mount.target, &old_stages)),
             said: Said::new(seen),
             sub_paths: sub_paths(seen, &table),
             table,
@@ -78,8 +84,10 @@ impl<'a> Index<'a> {
         path: HostPath,
         spec_name: &str,
     ) -> (HostPath, Observed<Option<Mount>>) {
-        let old = paths::old_staging(&self.seen.kubelet.root, spec_name);
-        let path = if self.table.has(&old) { old } else { path };
+        let root = &self.seen.kubelet.root;
+        let old = || paths::old_staging(root, spec_name);
+        let old = self.has_old_stages.then(old);
+        let path = old.filter(|old| self.table.has(old)).unwrap_or(path);
         let mount = self.mounted(&path);
         (path, mount)
     }
@@ -106,14 +114,20 @@ impl<'a> Index<'a> {
     }
 }
 
+/// By bytes: every mount of the node comes by here.
+fn is_below(path: &HostPath, directory: &HostPath) -> bool {
+    let [path, directory] = [path, directory].map(|one| one.0.as_os_str().as_encoded_bytes());
+    path.strip_prefix(directory)
+        .is_some_and(|below| below.first() == Some(&b'/'))
+}
+
 /// The binds of subPaths in the host's table: `pods/<uid>/volume-subpaths/<volume>/<container>/<index>`
 /// (`pkg/volume/util/subpath`).
-fn sub_paths(seen: &Seen, table: &Table<'_>) -> HashMap<(String, String), Vec<SubPath>> {
+fn sub_paths(seen: &Seen, table: &Table<'_>) -> HashMap<String, HashMap<String, Vec<SubPath>>> {
     let pods = seen.kubelet.root.join("pods");
     let pods = pods.0.as_os_str().as_encoded_bytes();
-    let mut found: HashMap<(String, String), Vec<SubPath>> = HashMap::new();
+    let mut found: HashMap<String, HashMap<String, Vec<SubPath>>> = HashMap::new();
     for mount in &seen.table.items {
-        // By bytes: every mount of the node comes by here.
         let target = mount.target.0.as_os_str().as_encoded_bytes();
         let Some(below) = target.strip_prefix(pods) else {
             continue;
@@ -128,8 +142,9 @@ fn sub_paths(seen: &Seen, table: &Table<'_>) -> HashMap<(String, String), Vec<Su
             (parts.next(), parts.next(), parts.next(), parts.next())
             && table.shows(mount)
         {
-            let key = (pod.into_owned(), volume.into_owned());
-            found.entry(key).or_default().push(SubPath {
+            let of_pod = found.entry(pod.into_owned()).or_default();
+            let binds = of_pod.entry(volume.into_owned()).or_default();
+            binds.push(SubPath {
                 container: container.into_owned(),
                 mount: mount.clone(),
             });

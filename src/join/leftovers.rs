@@ -1,7 +1,8 @@
 //! What lies in the kubelet's directory and belongs to no volume in use; and what is not covered.
 
 use std::cell::OnceCell;
-use std::collections::{HashMap, HashSet};
+
+use foldhash::{HashMap, HashSet};
 
 use crate::join::{add_new, held, missing};
 use crate::model::finding::Object;

@@ -47,10 +47,12 @@ pub(super) fn staging(
 
 /// The staging target path of kubelets before 1.24, which may survive on upgraded nodes.
 pub(super) fn old_staging(root: &HostPath, spec_name: &str) -> HostPath {
-    root.join(format!(
-        "plugins/kubernetes.io/csi/pv/{}/globalmount",
-        escape(spec_name)
-    ))
+    old_stages(root).join(format!("{}/globalmount", escape(spec_name)))
+}
+
+/// The directory of such paths.
+pub(super) fn old_stages(root: &HostPath) -> HostPath {
+    root.join("plugins/kubernetes.io/csi/pv")
 }
 
 /// The path by which the kubelet asks for a volume's usage: that of its own map for a raw block volume

@@ -4,7 +4,7 @@
 //! could not even take it up, by the pod's own name (`unmounted volumes=[data]`); source:
 //! `pkg/volume/util/operationexecutor`, `pkg/kubelet/volumemanager`.
 
-use std::collections::HashMap;
+use foldhash::{HashMap, HashMapExt as _};
 
 use crate::join::missing;
 use crate::model::finding::Object;

@@ -5,7 +5,7 @@
 //! lines of the table with one path, of which nobody can reach the second. A stack is a mount whose parent
 //! is at its own path (`proc_pid_mountinfo(5)`, `mount_namespaces(7)`).
 
-use std::collections::HashMap;
+use foldhash::{HashMap, HashMapExt as _};
 
 use crate::model::mount::Mount;
 use crate::model::names::HostPath;

@@ -340,11 +340,15 @@ impl<'a> Joiner<'a> {
         let target = paths::target(&self.seen.kubelet.root, mode, uid, spec_name);
         let mount = self.index.mounted(&target);
         // The kubelet names their directory by the volume; older writings name it by the pod's own name for it.
-        let sub_paths = [spec_name, &volume.name].into_iter().find_map(|name| {
-            self.index
-                .sub_paths
-                .remove(&(uid.as_str().to_owned(), name.to_owned()))
-        });
+        let names = [spec_name, &volume.name];
+        let sub_paths = self
+            .index
+            .sub_paths
+            .get_mut(uid.as_str())
+            .and_then(|of_pod| {
+                let mut names = names.into_iter();
+                names.find_map(|name| of_pod.remove(name))
+            });
         let sub_paths = sub_paths.unwrap_or_default();
         let device_node = self
             .index

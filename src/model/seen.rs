@@ -3,8 +3,9 @@
 //! Gathering has two rounds. The first sees what can be seen without touching a volume (`Seen`);
 //! joined, it says which paths and volumes there are, and only those are asked (`Answers`).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
+use foldhash::HashMap;
 use jiff::Timestamp;
 
 use crate::model::driver::Plugin;

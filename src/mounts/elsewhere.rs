@@ -7,10 +7,11 @@
 //! It sees what processes have, one of each namespace and root directory: no namespace of a single thread,
 //! none that nobody lives in, and nothing that is open but mounted nowhere any more.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use nix::libc;
 
 use crate::model::names::HostPath;

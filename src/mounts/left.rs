@@ -3,7 +3,7 @@
 //! The kernel is told to refuse wherever the way leads onto a mount (`openat2(2)`, Linux 5.6), ours or one
 //! of this moment: so it reads the kubelet's own filesystem and no volume's, whatever became of the table.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
 use std::io;
@@ -12,6 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use foldhash::HashMap;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};

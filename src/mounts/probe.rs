@@ -8,12 +8,13 @@
 //! It knows superblocks by their device number and nothing of volumes, pods or plugins. The clock
 //! of its memory is the caller's; only deadlines are measured here.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use foldhash::HashMap;
 use jiff::Timestamp;
 
 use crate::model::mount::DeviceNumber;

@@ -5,10 +5,11 @@
 //! looked at again after a moment, unless they waited in the round before too. The clock of its memory
 //! is the caller's.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use foldhash::HashMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::mount::{DeviceNumber, Mount};

@@ -63,7 +63,7 @@ fn found(
     seen: &ContainerSeen,
 ) -> Vec<Option<(u32, String)>> {
     let index = Index {
-        pods: HashMap::from([(&seen.pod, vec![seen])]),
+        pods: HashMap::from_iter([(&seen.pod, vec![seen])]),
         gap: None,
     };
     let wanted = Wanted {

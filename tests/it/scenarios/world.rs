@@ -1,9 +1,10 @@
 //! What a kernel and plugins would answer in a scenario: `answers.yaml`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use foldhash::HashMap;
 use serde::Deserialize;
 
 use csi_doctor::join;
