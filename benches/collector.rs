@@ -253,7 +253,7 @@ fn volume(one: &Volume, node: usize, index: usize) -> Volume {
     volume.handle = Observed::Known(VolumeHandle::from(handle.as_str()));
     if let Some(claim) = &mut volume.claim {
         let claim = Arc::make_mut(claim);
-        claim.claim.name = format!("data-orders-{node}-{index}");
+        claim.claim.name = format!("data-orders-{node}-{index}").into();
         claim.claim.uid = claim_uid.as_str().into();
         claim.volume = Some(name.as_str().into());
     }
@@ -275,7 +275,7 @@ fn volume(one: &Volume, node: usize, index: usize) -> Volume {
     mount(&mut volume.staged, &staging);
     volume.staging = Some(staging.as_str().into());
     let published = &mut volume.published[0];
-    published.pod.name = format!("orders-{node}-{index}");
+    published.pod.name = format!("orders-{node}-{index}").into();
     published.pod.uid = pod_uid.as_str().into();
     mount(&mut published.mount, &target);
     published.target = target.as_str().into();

@@ -80,8 +80,8 @@ pub(crate) fn free(
 pub(crate) fn user() -> User {
     User {
         pod: PodRef {
-            namespace: "shop".to_owned(),
-            name: "orders-0".to_owned(),
+            namespace: "shop".into(),
+            name: "orders-0".into(),
             uid: "pod-uid-0".into(),
         },
         node: None,

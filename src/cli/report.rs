@@ -17,7 +17,7 @@ use crate::model::finding::{Object, RuleVerdicts, Severity};
 use crate::model::names::PersistentVolumeName;
 use crate::model::objects::Objects;
 use crate::model::observed::{Gap, Listing, Observed, Why};
-use crate::model::report::{Beside, Findings, OnNodes, Report};
+use crate::model::report::{Beside, ClaimName, Findings, OnNodes, Report};
 use crate::model::view::{NodeVolume, Story};
 use crate::render;
 use crate::rules;
@@ -132,9 +132,6 @@ async fn of_server(
     Ok(objects)
 }
 
-/// Namespace and name of a claim.
-type Name = (String, String);
-
 /// What nodes told a collector.
 async fn from_nodes(address: &str, namespace: Option<&str>) -> anyhow::Result<Beside> {
     let mut reader = Collector::at(address).context("--collector")?.reader();
@@ -157,8 +154,8 @@ async fn from_nodes(address: &str, namespace: Option<&str>) -> anyhow::Result<Be
     })
 }
 
-fn by_claim(volumes: &[NodeVolume]) -> BTreeMap<Name, OnNodes> {
-    let mut claims: BTreeMap<Name, OnNodes> = BTreeMap::new();
+fn by_claim(volumes: &[NodeVolume]) -> BTreeMap<ClaimName, OnNodes> {
+    let mut claims: BTreeMap<ClaimName, OnNodes> = BTreeMap::new();
     for one in volumes {
         let Some(claim) = &one.volume.claim else {
             continue;
@@ -183,7 +180,7 @@ fn by_claim(volumes: &[NodeVolume]) -> BTreeMap<Name, OnNodes> {
     claims
 }
 
-fn told(stories: &[Story]) -> BTreeMap<Name, Vec<String>> {
+fn told(stories: &[Story]) -> BTreeMap<ClaimName, Vec<String>> {
     let mut found = BTreeMap::new();
     for story in stories.iter().filter(|story| story.counts()) {
         for one in std::iter::once(&story.finding).chain(&story.explains) {
@@ -193,7 +190,7 @@ fn told(stories: &[Story]) -> BTreeMap<Name, Vec<String>> {
     found
 }
 
-fn note(found: &mut BTreeMap<Name, Vec<String>>, object: &Object, code: &str) {
+fn note(found: &mut BTreeMap<ClaimName, Vec<String>>, object: &Object, code: &str) {
     if let Object::Claim(claim) = object {
         let name = (claim.namespace.clone(), claim.name.clone());
         let codes: &mut Vec<String> = found.entry(name).or_default();

@@ -314,7 +314,7 @@ fn node_of(name: &str, server: &str, claims: &[&str]) -> NodeView {
     let volume = facts.volumes.items.remove(0);
     for claim in claims {
         let mut volume = volume.clone();
-        Arc::make_mut(volume.claim.as_mut().unwrap()).claim.name = (*claim).to_owned();
+        Arc::make_mut(volume.claim.as_mut().unwrap()).claim.name = (*claim).into();
         let mut mount = sample::mount("/t".into());
         mount.fs_type = "nfs4".into();
         mount.source = format!("{server}:/export/{claim}").into();

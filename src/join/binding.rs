@@ -198,8 +198,8 @@ fn absent(objects: &Objects, users: &HashMap<Name<'_>, Vec<&Pod>>) -> Listing<Ab
         pods.dedup();
         Absent {
             claim: ClaimRef {
-                namespace: namespace.to_owned(),
-                name: name.to_owned(),
+                namespace: namespace.into(),
+                name: name.into(),
                 uid: Uid::default(),
             },
             pods,

@@ -217,7 +217,7 @@ fn same_filesystem(container: &ContainerSeen, host: &Mount) -> impl Iterator<Ite
     let of_it = mounts
         .filter(|mount| mount.device == host.device && mount.root.0.starts_with(&host.root.0));
     of_it.map(|mount| Inside {
-        container: container.id.clone(),
+        container: container.id.as_str().into(),
         process: container.process,
         path: mount.target.clone(),
         mount: Some(mount.clone()),

@@ -76,7 +76,7 @@ fn used(volume: &Volume, published: &Published) -> PodVolume {
     PodVolume {
         name: published.name.clone(),
         source: match &volume.claim {
-            Some(claim) => PodVolumeSource::Claim(claim.claim.name.clone()),
+            Some(claim) => PodVolumeSource::Claim(String::from(&claim.claim.name)),
             None => PodVolumeSource::InlineCsi(volume.driver.clone()),
         },
         read_only: false,

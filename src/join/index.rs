@@ -145,7 +145,7 @@ fn sub_paths(seen: &Seen, table: &Table<'_>) -> HashMap<String, HashMap<String, 
             let of_pod = found.entry(pod.into_owned()).or_default();
             let binds = of_pod.entry(volume.into_owned()).or_default();
             binds.push(SubPath {
-                container: container.into_owned(),
+                container: container.into(),
                 mount: mount.clone(),
             });
         }

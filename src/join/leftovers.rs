@@ -75,16 +75,15 @@ pub(super) fn join(seen: &Seen, volumes: &[Volume]) -> Listing<Leftover> {
         .chain(blocks_noted)
         .filter(|(pod, _)| uids.contains(pod));
     let noted = noted.filter_map(|(_, data)| data.known().map(handle_of));
-    let mut noted: HashSet<(&DriverName, &VolumeHandle)> = noted.collect();
-    // Of a volume that is known only its own stage is in use, and not one that an older kubelet left.
-    for volume in volumes {
-        if let Some(handle) = volume.handle.known() {
-            noted.remove(&(&volume.driver, handle));
-        }
-    }
+    // Looked for one by one: stages that no volume uses are few. Of a volume that is known only its own stage is
+    // in use, and not one that an older kubelet left.
     let is_noted = |data: &Observed<VolumeData>| {
-        data.known()
-            .is_some_and(|data| noted.contains(&handle_of(data)))
+        data.known().map(handle_of).is_some_and(|(driver, handle)| {
+            let is_known = volumes
+                .iter()
+                .any(|volume| volume.driver == *driver && volume.handle.known() == Some(handle));
+            !is_known && noted.clone().any(|noted| noted == (driver, handle))
+        })
     };
     let stages = kubelet.stages.items.iter();
     let stages = stages

@@ -2,6 +2,8 @@
 //!
 //! Source: Kubernetes 1.30–1.37, `pkg/volume/csi/{csi_mounter,csi_attacher,csi_block,csi_util}.go`.
 
+use std::borrow::Cow;
+
 use sha2::{Digest, Sha256};
 
 use crate::model::mount::Mount;
@@ -12,16 +14,25 @@ use crate::model::volume::Volume;
 /// The target path of a volume in a pod.
 pub(super) fn target(root: &HostPath, mode: VolumeMode, pod: &Uid, spec_name: &str) -> HostPath {
     match mode {
-        VolumeMode::Filesystem => root.join(format!(
-            "pods/{}/volumes/kubernetes.io~csi/{}/mount",
-            pod,
-            escape(spec_name)
-        )),
-        VolumeMode::Block => root.join(format!(
-            "plugins/kubernetes.io/csi/volumeDevices/publish/{}/{}",
-            escape(spec_name),
-            pod
-        )),
+        VolumeMode::Filesystem => below(
+            root,
+            [
+                "pods/",
+                pod.as_str(),
+                "/volumes/kubernetes.io~csi/",
+                &escape(spec_name),
+                "/mount",
+            ],
+        ),
+        VolumeMode::Block => below(
+            root,
+            [
+                "plugins/kubernetes.io/csi/volumeDevices/publish/",
+                &escape(spec_name),
+                "/",
+                pod.as_str(),
+            ],
+        ),
     }
 }
 
@@ -34,14 +45,23 @@ pub(super) fn staging(
     spec_name: &str,
 ) -> HostPath {
     match mode {
-        VolumeMode::Filesystem => root.join(format!(
-            "plugins/kubernetes.io/csi/{driver}/{}/globalmount",
-            hash(handle.as_str())
-        )),
-        VolumeMode::Block => root.join(format!(
-            "plugins/kubernetes.io/csi/volumeDevices/staging/{}",
-            escape(spec_name)
-        )),
+        VolumeMode::Filesystem => below(
+            root,
+            [
+                "plugins/kubernetes.io/csi/",
+                driver.as_str(),
+                "/",
+                &hash(handle.as_str()),
+                "/globalmount",
+            ],
+        ),
+        VolumeMode::Block => below(
+            root,
+            [
+                "plugins/kubernetes.io/csi/volumeDevices/staging/",
+                &escape(spec_name),
+            ],
+        ),
     }
 }
 
@@ -83,8 +103,17 @@ pub(super) fn inline_handle(pod: &PodRef, name: &str) -> VolumeHandle {
 }
 
 /// The kubelet's only escaping of names in paths.
-fn escape(name: &str) -> String {
-    name.replace('/', "~")
+fn escape(name: &str) -> Cow<'_, str> {
+    if name.contains('/') {
+        name.replace('/', "~").into()
+    } else {
+        name.into()
+    }
+}
+
+/// A path of several pieces; not formatted, since every volume comes by here.
+fn below<const N: usize>(root: &HostPath, pieces: [&str; N]) -> HostPath {
+    root.join(pieces.concat())
 }
 
 fn hash(text: &str) -> String {

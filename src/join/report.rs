@@ -8,12 +8,9 @@ use jiff::Timestamp;
 use crate::model::names::PersistentVolumeName;
 use crate::model::objects::{Claim, Class, Objects, PersistentVolume, PodState, PodVolumeSource};
 use crate::model::observed::{Gap, Listing, Observed, Why};
-use crate::model::report::{Beside, ClaimRow, ClassRow, Report, Total, VolumeRow};
+use crate::model::report::{Beside, ClaimName, ClaimRow, ClassRow, Report, Total, VolumeRow};
 use crate::model::sizes::Bytes;
 use crate::model::terms::{ClaimPhase, ClaimTerms};
-
-/// Namespace and name of a claim.
-type Name = (String, String);
 
 /// The report of a cluster, or of one namespace of it.
 pub fn report(
@@ -151,13 +148,13 @@ fn unjudged(claims: &[ClaimRow], beside: &Beside, said: &[Gap]) -> Option<Gap> {
 }
 
 /// The pods that name each claim and are not over.
-fn users(objects: &Objects) -> Observed<HashMap<Name, Vec<String>>> {
+fn users(objects: &Objects) -> Observed<HashMap<ClaimName, Vec<String>>> {
     // One pod that cannot be read hides no other; pods that were not listed are all hidden.
     let mut gaps = objects.pods.gaps.iter();
     if let Some(gap) = gaps.find(|gap| gap.why != Why::Malformed) {
         return Observed::Unknown(gap.clone());
     }
-    let mut users: HashMap<Name, Vec<String>> = HashMap::new();
+    let mut users: HashMap<ClaimName, Vec<String>> = HashMap::new();
     for pod in &objects.pods.items {
         if pod.state == PodState::Done {
             continue;
@@ -165,10 +162,10 @@ fn users(objects: &Objects) -> Observed<HashMap<Name, Vec<String>>> {
         for volume in &pod.volumes {
             if let PodVolumeSource::Claim(claim) = &volume.source {
                 let of = users
-                    .entry((pod.pod.namespace.clone(), claim.clone()))
+                    .entry((pod.pod.namespace.clone(), claim.as_str().into()))
                     .or_default();
-                if !of.contains(&pod.pod.name) {
-                    of.push(pod.pod.name.clone());
+                if !of.iter().any(|name| pod.pod.name == *name) {
+                    of.push(String::from(&pod.pod.name));
                 }
             }
         }
@@ -205,7 +202,7 @@ fn row(
     claim: &Claim,
     terms: ClaimTerms,
     driver: Observed<Option<String>>,
-    users: &Observed<HashMap<Name, Vec<String>>>,
+    users: &Observed<HashMap<ClaimName, Vec<String>>>,
     beside: &Beside,
 ) -> ClaimRow {
     let name = (claim.claim.namespace.clone(), claim.claim.name.clone());

@@ -7,7 +7,9 @@ use crate::join::containers::Wanted;
 use crate::join::declared::{asked_read_only, declared_sizes, no_sizes, untouched};
 use crate::join::index::Index;
 use crate::join::{add_new, expansion, missing, paths};
-use crate::model::names::{DriverName, HostPath, PersistentVolumeName, PodRef, Uid, VolumeHandle};
+use crate::model::names::{
+    DriverName, HostPath, PersistentVolumeName, PodRef, Text, Uid, VolumeHandle,
+};
 use crate::model::objects::{Claim, Pod, PodVolume, PodVolumeSource, VolumeMode};
 use crate::model::observed::{Gap, Listing, Observed, Why};
 use crate::model::seen::Seen;
@@ -52,7 +54,7 @@ pub(super) fn join(seen: &Seen) -> Listing<Volume> {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Identity {
     Persistent(PersistentVolumeName),
-    Inline(Uid, String),
+    Inline(Uid, Text),
 }
 
 struct Joiner<'a> {
@@ -135,7 +137,8 @@ impl<'a> Joiner<'a> {
         let identity = Identity::Persistent(name.clone());
         let attachment = self.index.attachment(&driver, name);
         let class = expansion::class(&self.seen.objects, claim);
-        let entry = self.entry(identity, name.as_str(), &driver, &handle, persistent.mode);
+        let spec_name = Text(name.0.clone());
+        let entry = self.entry(identity, &spec_name, &driver, &handle, persistent.mode);
         entry.claim = Some(claim.clone());
         entry.persistent = Observed::Known(Some(persistent.clone()));
         entry.attachment = attachment;
@@ -177,9 +180,10 @@ impl<'a> Joiner<'a> {
             return;
         };
         let identity = Identity::Persistent(name.clone());
+        let spec_name = Text(name.0.clone());
         let entry = self.entry(
             identity,
-            name.as_str(),
+            &spec_name,
             &data.driver,
             &data.handle,
             VolumeMode::Filesystem,
@@ -218,7 +222,7 @@ impl<'a> Joiner<'a> {
             let identity = if data.ephemeral {
                 Identity::Inline(dir.pod.clone(), dir.spec_name.clone())
             } else {
-                Identity::Persistent(dir.spec_name.as_str().into())
+                Identity::Persistent(PersistentVolumeName(dir.spec_name.0.clone()))
             };
             let published = self.published_on_disk(&dir.pod, &dir.target, unasked);
             let mode = VolumeMode::Filesystem;
@@ -240,7 +244,7 @@ impl<'a> Joiner<'a> {
             };
             let mut published = self.published_on_disk(&file.pod, &file.target, unasked);
             published.device_node = file.device_node;
-            let identity = Identity::Persistent(file.spec_name.as_str().into());
+            let identity = Identity::Persistent(PersistentVolumeName(file.spec_name.0.clone()));
             let mode = VolumeMode::Block;
             let entry = self.entry(identity, &file.spec_name, &data.driver, &data.handle, mode);
             entry.persistent = Observed::Unknown(unasked.clone());
@@ -257,7 +261,7 @@ impl<'a> Joiner<'a> {
                 ..PodRef::default()
             },
             state: Observed::Unknown(unasked.clone()),
-            name: String::new(),
+            name: Text::default(),
             started: None,
             ended: None,
             stacked: self.index.stacked(target),
@@ -287,7 +291,7 @@ impl<'a> Joiner<'a> {
     fn entry(
         &mut self,
         identity: Identity,
-        spec_name: &str,
+        spec_name: &Text,
         driver: &DriverName,
         handle: &VolumeHandle,
         mode: VolumeMode,
@@ -296,7 +300,7 @@ impl<'a> Joiner<'a> {
         let path = paths::staging(root, mode, driver, handle, spec_name);
         let (staging, staged) = self.index.staged(path, spec_name);
         let new = || Volume {
-            spec_name: spec_name.into(),
+            spec_name: spec_name.clone(),
             driver: driver.clone(),
             handle: Observed::Known(handle.clone()),
             claim: None,

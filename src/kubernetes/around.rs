@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures::future::join_all;
 use kube::Client;
 
-use crate::model::names::{DriverName, NodeName};
+use crate::model::names::{DriverName, NodeName, Text};
 use crate::model::objects::{
     Attachment, Claim, Class, CsiDriver, CsiNode, CsiSource, Event, Objects, PersistentVolume, Pod,
     PodState, PodVolumeSource,
@@ -117,7 +117,9 @@ async fn around_pods(client: &Client, namespace: &str, name: &str) -> Objects {
             .volumes
             .iter()
             .filter_map(|volume| match &volume.source {
-                PodVolumeSource::Claim(name) => Some((pod.pod.namespace.clone(), name.clone())),
+                PodVolumeSource::Claim(name) => {
+                    Some((String::from(&pod.pod.namespace), name.clone()))
+                }
                 PodVolumeSource::InlineCsi(_) => None,
             });
         let keys: BTreeSet<Key> = keys.collect();
@@ -152,7 +154,7 @@ async fn with_rivals(client: &Client, all: &mut Listing<Pod>, claims: &Listing<A
     };
     let waiting = all.items.iter();
     let waiting = waiting.filter(|pod| pod.state == PodState::Starting && pod.node.is_some());
-    let namespaces: BTreeSet<String> = waiting
+    let namespaces: BTreeSet<Text> = waiting
         .filter(|pod| names_claim(pod))
         .map(|pod| pod.pod.namespace.clone())
         .collect();
@@ -169,7 +171,7 @@ async fn around_volume(client: &Client, name: &str) -> Objects {
     let claim = volumes.items.first().and_then(|one| one.claim.as_ref());
     let mut objects = match claim {
         Some(claim) => {
-            let key = (claim.namespace.clone(), claim.name.clone());
+            let key = (String::from(&claim.namespace), String::from(&claim.name));
             around_claims(client, one(client, key).await).await
         }
         None => nothing(),

@@ -153,7 +153,7 @@ mod tests {
         let mut other = facts.volumes.items[0].clone();
         other.spec_name = "pvc-22".into();
         let claim = Arc::make_mut(other.claim.as_mut().unwrap());
-        claim.claim.name = "invoices".to_owned();
+        claim.claim.name = "invoices".into();
         facts.volumes.items.push(other);
         let gap = facts.drivers.items[0].plugin.gap().cloned();
         facts.gaps.extend(gap);

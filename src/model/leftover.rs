@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::model::finding::{Object, Subject};
 use crate::model::mount::Mount;
-use crate::model::names::{DriverName, HostPath, NodeName, Uid, VolumeHandle};
+use crate::model::names::{DriverName, HostPath, NodeName, Text, Uid, VolumeHandle};
 use crate::model::observed::{Listing, Observed};
 
 /// Something of a CSI volume that nobody on the node uses, as far as the objects tell.
@@ -82,7 +82,7 @@ pub struct Uncovered {
     /// The plugin: `nfs`, `iscsi`, `local-volume`.
     pub plugin: String,
     /// The name of its directory; that of the PersistentVolume, where there is one.
-    pub name: String,
+    pub name: Text,
     /// Where it is mounted for the pod.
     pub path: HostPath,
     /// What is mounted there.

@@ -106,9 +106,9 @@ name! {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct PodRef {
     /// Its namespace.
-    pub namespace: String,
+    pub namespace: Text,
     /// Its name.
-    pub name: String,
+    pub name: Text,
     /// Its UID, which also names its directory under the kubelet's `pods/`.
     pub uid: Uid,
 }
@@ -123,9 +123,9 @@ impl fmt::Display for PodRef {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ClaimRef {
     /// Its namespace.
-    pub namespace: String,
+    pub namespace: Text,
     /// Its name.
-    pub name: String,
+    pub name: Text,
     /// Its UID.
     pub uid: Uid,
 }
@@ -144,7 +144,13 @@ impl HostPath {
     /// The path below this one.
     #[must_use]
     pub fn join(&self, below: impl AsRef<Path>) -> Self {
-        Self(self.0.join(below).into())
+        let below = below.as_ref();
+        // Made for both: to join them is to copy twice.
+        let room = self.bytes().len() + 1 + below.as_os_str().len();
+        let mut path = PathBuf::with_capacity(room);
+        path.push(&self.0);
+        path.push(below);
+        path.into()
     }
 
     /// The directory that it is in; the root is in itself.

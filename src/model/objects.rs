@@ -8,7 +8,7 @@ use crate::model::driver::Registration;
 use crate::model::finding::Object;
 use crate::model::health::HealthEntry;
 use crate::model::names::{
-    ClaimRef, ClassName, DriverName, HostPath, NodeName, PersistentVolumeName, PodRef, Uid,
+    ClaimRef, ClassName, DriverName, HostPath, NodeName, PersistentVolumeName, PodRef, Text, Uid,
     VolumeHandle,
 };
 use crate::model::observed::{Gap, Listing, Why};
@@ -159,7 +159,7 @@ pub enum PodState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodVolume {
     /// Its name in the pod.
-    pub name: String,
+    pub name: Text,
     /// Where it comes from.
     pub source: PodVolumeSource,
     /// Whether the pod asks for it read-only.
@@ -181,7 +181,7 @@ impl PodVolume {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerPlace {
     /// The container.
-    pub container: String,
+    pub container: Text,
     /// The runtime's name for it, which its cgroup has too; none before it was created.
     pub id: Option<String>,
     /// `mountPath`, absolute and without detours.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::model::mount::Usage;
-use crate::model::names::{ClaimRef, NodeName};
+use crate::model::names::{ClaimRef, NodeName, Text};
 use crate::model::observed::{Gap, Listing, Observed};
 use crate::model::sizes::Bytes;
 use crate::model::terms::ClaimPhase;
@@ -146,22 +146,25 @@ pub struct Total {
     pub reclaimable: Observed<Bytes>,
 }
 
+/// Namespace and name of a claim, whichever life of it.
+pub type ClaimName = (Text, Text);
+
 /// What nodes and rules know of claims beside the objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Beside {
-    /// What is in volumes, and where they are, by namespace and name of the claim.
-    pub on_nodes: Observed<BTreeMap<(String, String), OnNodes>>,
+    /// What is in volumes, and where they are, by claim.
+    pub on_nodes: Observed<BTreeMap<ClaimName, OnNodes>>,
     /// Findings about claims.
     pub findings: Findings,
 }
 
-/// What is found about claims, by namespace and name.
+/// What is found about claims.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Findings {
     /// The codes of what was found.
-    pub codes: BTreeMap<(String, String), Vec<String>>,
+    pub codes: BTreeMap<ClaimName, Vec<String>>,
     /// Claims that not all rules could judge, and why: that nothing was found says nothing of these.
-    pub unjudged: BTreeMap<(String, String), Gap>,
+    pub unjudged: BTreeMap<ClaimName, Gap>,
 }
 
 /// What nodes tell of a claim.

@@ -152,7 +152,7 @@ pub fn volume() -> Volume {
         staged: Observed::Known(Some(mount(staging()))),
         published: vec![Published {
             pod: pod("orders-0", "pod-uid-0"),
-            name: "data".to_owned(),
+            name: "data".into(),
             state: Observed::Known(PodState::Running),
             started: Some(noon()),
             ended: None,
@@ -260,7 +260,7 @@ pub fn mount(target: HostPath) -> Mount {
 pub fn inside() -> Inside {
     let path = HostPath::from("/var/lib/data");
     Inside {
-        container: "app".to_owned(),
+        container: "app".into(),
         process: 4711,
         mount: Some(mount(path.clone())),
         path,

@@ -12,7 +12,7 @@ use crate::model::driver::Plugin;
 use crate::model::facts::Thresholds;
 use crate::model::health::HealthEntry;
 use crate::model::mount::{Mount, Usage};
-use crate::model::names::{DriverName, HostPath, NodeName, Uid, VolumeHandle};
+use crate::model::names::{DriverName, HostPath, NodeName, Text, Uid, VolumeHandle};
 use crate::model::objects::Objects;
 use crate::model::observed::{Listing, Observed};
 use crate::model::sizes::Bytes;
@@ -96,7 +96,7 @@ pub struct BlockVolumeFile {
     /// The pod's UID, as the file is named.
     pub pod: Uid,
     /// The directory's name.
-    pub spec_name: String,
+    pub spec_name: Text,
     /// The target path.
     pub target: HostPath,
     /// It is a device node itself, which needs no mount.
@@ -124,7 +124,7 @@ pub struct InTreeDir {
     /// The plugin's name, without `kubernetes.io~`.
     pub plugin: String,
     /// The directory's name.
-    pub name: String,
+    pub name: Text,
     /// The directory, on which the volume is mounted.
     pub path: HostPath,
 }
@@ -135,7 +135,7 @@ pub struct PodVolumeDir {
     /// The pod's UID, as the directory is named.
     pub pod: Uid,
     /// The directory's name.
-    pub spec_name: String,
+    pub spec_name: Text,
     /// The target path: the `mount` below the directory.
     pub target: HostPath,
     /// Its `vol_data.json`.

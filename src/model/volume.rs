@@ -62,7 +62,7 @@ pub struct Published {
     /// The pod.
     pub pod: PodRef,
     /// The pod's own name for the volume.
-    pub name: String,
+    pub name: Text,
     /// How far the pod is; unknown where no pod of that UID could be looked up.
     pub state: Observed<PodState>,
     /// When the kubelet took the pod up.
@@ -119,7 +119,7 @@ impl Published {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubPath {
     /// The container.
-    pub container: String,
+    pub container: Text,
     /// The bind mount.
     pub mount: Mount,
 }
@@ -128,7 +128,7 @@ pub struct SubPath {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inside {
     /// The container.
-    pub container: String,
+    pub container: Text,
     /// The process whose table was read, by the host's numbers.
     pub process: u32,
     /// Where the volume belongs in the container.
@@ -205,7 +205,7 @@ impl Volume {
         let claim = self.claim.as_ref().map(|claim| &claim.claim.namespace);
         let pods = self.published.iter().map(|one| &one.pod.namespace);
         let pods = pods.filter(move |_| claim.is_none());
-        claim.into_iter().chain(pods).map(String::as_str)
+        claim.into_iter().chain(pods).map(Text::as_str)
     }
 
     /// The names that it goes by: claim, `PersistentVolume`, directory, handle.

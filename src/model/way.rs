@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::model::cause::Cause;
 use crate::model::finding::{NextStep, Object};
-use crate::model::names::PodRef;
+use crate::model::names::{PodRef, Text};
 use crate::model::observed::Gap;
 use crate::model::stage::Stage;
 
@@ -68,7 +68,7 @@ pub struct Way {
     /// Whose.
     pub object: Object,
     /// The pod that it is mounted in, and the pod's own name for it.
-    pub mounted_in: Option<(PodRef, String)>,
+    pub mounted_in: Option<(PodRef, Text)>,
     /// Who saw what only a node can see, for a person.
     pub seen_by: String,
     /// Whether it is under way, stuck or at its end: a sentence.

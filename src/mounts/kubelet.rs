@@ -11,6 +11,7 @@ use std::fs::FileType;
 use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -109,7 +110,7 @@ impl Reader<'_> {
                         found.in_tree.items.push(InTreeDir {
                             pod: text(pod).into(),
                             plugin: name.to_owned(),
-                            name: text(&volume),
+                            name: text(&volume).into(),
                             path: self.root.join(below.join(&volume.name)),
                         });
                     }
@@ -121,7 +122,7 @@ impl Reader<'_> {
     fn pod_volume(&self, pod: &Entry, volume: &Entry, directory: &Path) -> PodVolumeDir {
         PodVolumeDir {
             pod: text(pod).into(),
-            spec_name: text(volume),
+            spec_name: text(volume).into(),
             target: self.root.join(directory.join("mount")),
             data: self.data(&directory.join("vol_data.json")),
         }
@@ -135,7 +136,7 @@ impl Reader<'_> {
                 continue;
             }
             let below = csi.join(&driver.name);
-            match text(&driver).as_str() {
+            match &*text(&driver) {
                 "volumeDevices" => self.read_block_volumes(&below, found),
                 // The layout before Kubernetes 1.24: by the name of the PersistentVolume.
                 "pv" => self.read_stages(&below, None, found),
@@ -182,7 +183,7 @@ impl Reader<'_> {
                 let device_node = pod.kind.is_some_and(|kind| kind.is_block_device());
                 found.block_volumes.items.push(BlockVolumeFile {
                     pod: text(&pod).into(),
-                    spec_name: text(&volume),
+                    spec_name: text(&volume).into(),
                     target: self.root.join(directory.join(&pod.name)),
                     device_node,
                     data: data(&volume),
@@ -231,8 +232,8 @@ fn is_directory(entry: &Entry) -> bool {
     entry.kind.as_ref().is_some_and(FileType::is_dir)
 }
 
-fn text(entry: &Entry) -> String {
-    entry.name.to_string_lossy().into_owned()
+fn text(entry: &Entry) -> Arc<str> {
+    entry.name.to_string_lossy().into()
 }
 
 /// The file's own form (`pkg/volume/csi/csi_util.go`): a flat object of strings.

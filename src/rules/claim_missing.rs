@@ -69,13 +69,13 @@ mod tests {
         let mut facts = waiting(|_, _, _| {});
         let pods = (0..pods).map(|at| {
             let mut pod = user().pod;
-            pod.name = format!("orders-{at}");
+            pod.name = format!("orders-{at}").into();
             pod
         });
         facts.binding.absent = Listing::complete(vec![Absent {
             claim: ClaimRef {
-                namespace: "shop".to_owned(),
-                name: "nowhere".to_owned(),
+                namespace: "shop".into(),
+                name: "nowhere".into(),
                 uid: "".into(),
             },
             pods: pods.collect(),

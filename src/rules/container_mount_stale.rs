@@ -195,7 +195,7 @@ mod tests {
         let node = anew(|published| {
             let inside = published.inside.known().and_then(|inside| inside[0].mount.clone());
             published.sub_paths.extend(inside.map(|mount| SubPath {
-                container: "app".to_owned(),
+                container: "app".into(),
                 mount,
             }));
         });

@@ -149,7 +149,7 @@ mod tests {
         |volume, _| volume.access_modes = vec!["ReadOnlyMany".to_owned()],
         |volume, _| {
             let mut other = crate::model::sample::claim_ref();
-            other.name = "other".to_owned();
+            other.name = "other".into();
             volume.claim = Some(other);
         },
         |volume, _| volume.capacity = Some(Bytes(5 << 30)),

@@ -94,7 +94,7 @@ fn holders(problem: Problem, node: &NodeFacts, volume: &Volume, published: &Publ
         (Observed::Unknown(gap), _) => problem.because("processes of the pod", format!("not known: {gap}"), "cgroups of /proc"),
     };
     let problem = published.sub_paths.iter().fold(problem, |problem, sub_path| {
-        problem.because("a subPath of it is mounted", sub_path.container.clone(), sub_path.mount.target.to_string())
+        problem.because("a subPath of it is mounted", &sub_path.container, sub_path.mount.target.to_string())
     });
     let problem = match &volume.state.waiting {
         Observed::Known(Some(waiting)) if waiting.since.is_some() => {

@@ -147,7 +147,7 @@ mod tests {
     fn a_pod_that_still_waits_is_the_schedulers() {
         let facts = waits(|one, _| {
             let mut placed = user();
-            placed.pod.name = "orders-1".to_owned();
+            placed.pod.name = "orders-1".into();
             placed.node = Some("node-1".into());
             one.users = Observed::Known(vec![placed, user()]);
         });

@@ -229,7 +229,7 @@ mod tests {
 
     fn user(state: PodState) -> Pod {
         let volume = PodVolume {
-            name: "data".to_owned(),
+            name: "data".into(),
             source: PodVolumeSource::Claim("orders-db".to_owned()),
             read_only: false,
             places: Vec::new(),
@@ -237,8 +237,8 @@ mod tests {
         };
         Pod {
             pod: PodRef {
-                namespace: "shop".to_owned(),
-                name: "orders-0".to_owned(),
+                namespace: "shop".into(),
+                name: "orders-0".into(),
                 uid: "pod-uid-0".into(),
             },
             node: None,

@@ -71,7 +71,7 @@ impl From<&Uncovered> for v1::Uncovered {
         Self {
             pod_uid: place.pod.to_string(),
             plugin: place.plugin.clone(),
-            name: place.name.clone(),
+            name: String::from(&place.name),
             path: path_bytes(&place.path),
             mount,
             mount_gap,
@@ -86,7 +86,7 @@ impl TryFrom<v1::Uncovered> for Uncovered {
         Ok(Self {
             pod: name(place.pod_uid).into(),
             plugin: name(place.plugin),
-            name: name(place.name),
+            name: name(place.name).into(),
             path: path(place.path),
             mount: observed_option(optional("mount", place.mount)?, place.mount_gap),
         })

@@ -54,8 +54,8 @@ impl TryFrom<v1::ObjectRef> for Object {
 impl From<v1::ObjectRef> for ClaimRef {
     fn from(object: v1::ObjectRef) -> Self {
         Self {
-            namespace: name(object.namespace),
-            name: name(object.name),
+            namespace: name(object.namespace).into(),
+            name: name(object.name).into(),
             uid: name(object.uid).into(),
         }
     }
@@ -64,8 +64,8 @@ impl From<v1::ObjectRef> for ClaimRef {
 impl From<v1::ObjectRef> for PodRef {
     fn from(object: v1::ObjectRef) -> Self {
         Self {
-            namespace: name(object.namespace),
-            name: name(object.name),
+            namespace: name(object.namespace).into(),
+            name: name(object.name).into(),
             uid: name(object.uid).into(),
         }
     }
@@ -75,8 +75,8 @@ impl From<&ClaimRef> for v1::ObjectRef {
     fn from(claim: &ClaimRef) -> Self {
         Self {
             kind: "claim".to_owned(),
-            namespace: claim.namespace.clone(),
-            name: claim.name.clone(),
+            namespace: String::from(&claim.namespace),
+            name: String::from(&claim.name),
             uid: claim.uid.as_str().to_owned(),
         }
     }
@@ -86,8 +86,8 @@ impl From<&PodRef> for v1::ObjectRef {
     fn from(pod: &PodRef) -> Self {
         Self {
             kind: "pod".to_owned(),
-            namespace: pod.namespace.clone(),
-            name: pod.name.clone(),
+            namespace: String::from(&pod.namespace),
+            name: String::from(&pod.name),
             uid: pod.uid.as_str().to_owned(),
         }
     }
@@ -120,8 +120,8 @@ impl TryFrom<v1::Subject> for Subject {
 impl From<&Claim> for v1::Claim {
     fn from(claim: &Claim) -> Self {
         Self {
-            namespace: claim.claim.namespace.clone(),
-            name: claim.claim.name.clone(),
+            namespace: String::from(&claim.claim.namespace),
+            name: String::from(&claim.claim.name),
             uid: claim.claim.uid.as_str().to_owned(),
             bound: claim.bound,
             volume: claim.volume.as_ref().map(ToString::to_string),
@@ -146,8 +146,8 @@ impl TryFrom<v1::Claim> for Claim {
     fn try_from(claim: v1::Claim) -> Result<Self, WireError> {
         Ok(Self {
             claim: ClaimRef {
-                namespace: name(claim.namespace),
-                name: name(required("name", claim.name)?),
+                namespace: name(claim.namespace).into(),
+                name: name(required("name", claim.name)?).into(),
                 uid: name(claim.uid).into(),
             },
             bound: claim.bound,

@@ -46,7 +46,7 @@ impl From<&Published> for v1::Published {
             live_gap,
             inside: inside.unwrap_or_default(),
             inside_gap,
-            name: published.name.clone(),
+            name: String::from(&published.name),
             ended_ns: published.ended.map(nanoseconds),
             stacked: published.stacked,
             events: published.events.items.iter().map(Into::into).collect(),
@@ -99,7 +99,7 @@ impl TryFrom<v1::Published> for Published {
                 published.inside_gap,
                 "what containers see",
             ),
-            name: name(published.name),
+            name: name(published.name).into(),
             ended: published.ended_ns.map(timestamp),
             stacked: published.stacked,
             events: Listing {
@@ -153,7 +153,7 @@ fn to_pod_state(given: &str) -> Observed<PodState> {
 impl From<&SubPath> for v1::SubPath {
     fn from(sub_path: &SubPath) -> Self {
         Self {
-            container: sub_path.container.clone(),
+            container: String::from(&sub_path.container),
             mount: Some((&sub_path.mount).into()),
         }
     }
@@ -164,7 +164,7 @@ impl TryFrom<v1::SubPath> for SubPath {
 
     fn try_from(sub_path: v1::SubPath) -> Result<Self, WireError> {
         Ok(Self {
-            container: name(sub_path.container),
+            container: name(sub_path.container).into(),
             mount: optional("mount", sub_path.mount)?.ok_or_else(|| WireError::missing("mount"))?,
         })
     }
@@ -173,7 +173,7 @@ impl TryFrom<v1::SubPath> for SubPath {
 impl From<&Inside> for v1::Inside {
     fn from(inside: &Inside) -> Self {
         Self {
-            container: inside.container.clone(),
+            container: String::from(&inside.container),
             process: inside.process,
             path: path_bytes(&inside.path),
             mount: inside.mount.as_ref().map(Into::into),
@@ -186,7 +186,7 @@ impl TryFrom<v1::Inside> for Inside {
 
     fn try_from(inside: v1::Inside) -> Result<Self, WireError> {
         Ok(Self {
-            container: name(inside.container),
+            container: name(inside.container).into(),
             process: inside.process,
             path: path(inside.path),
             mount: optional("mount", inside.mount)?,

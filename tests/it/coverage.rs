@@ -37,7 +37,7 @@ fn kinds() -> Vec<(&'static str, NodeFacts)> {
     let ephemeral = sample::degraded(|volume| {
         if let Some(claim) = &mut volume.claim {
             let claim = Arc::make_mut(claim);
-            "orders-0-scratch".clone_into(&mut claim.claim.name);
+            claim.claim.name = "orders-0-scratch".into();
         }
     });
     // Its PersistentVolume has another source; driver and handle come from the kubelet's note.
@@ -54,7 +54,7 @@ fn kinds() -> Vec<(&'static str, NodeFacts)> {
     in_tree.uncovered.items.push(Uncovered {
         pod: "pod-uid-0".into(),
         plugin: "nfs".to_owned(),
-        name: "share".to_owned(),
+        name: "share".into(),
         path: "/var/lib/kubelet/pods/pod-uid-0/volumes/kubernetes.io~nfs/share".into(),
         mount: Observed::Known(Some(sample::mount("/share".into()))),
     });

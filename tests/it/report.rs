@@ -8,7 +8,7 @@ use csi_doctor::kubernetes::list;
 use csi_doctor::kubernetes::manifests::Directory;
 use csi_doctor::model::mount::Usage;
 use csi_doctor::model::observed::{Gap, Listing, Observed, Why};
-use csi_doctor::model::report::{Beside, Findings, OnNodes, Report};
+use csi_doctor::model::report::{Beside, ClaimName, Findings, OnNodes, Report};
 use csi_doctor::model::sample;
 use csi_doctor::render;
 use expect_test::{expect, expect_file};
@@ -19,8 +19,8 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/report")
 }
 
-fn name(name: &str) -> (String, String) {
-    ("shop".to_owned(), name.to_owned())
+fn name(name: &str) -> ClaimName {
+    ("shop".into(), name.into())
 }
 
 /// What a node tells of one claim, and a rule of another.

@@ -111,7 +111,10 @@ fn of_claim(objects: &Objects, claim: &ClaimRef, node: Option<NodeName>) -> Opti
     // Provisioners name what they make after the UID.
     let uid = claim.claim.uid.to_string();
     search.names.extend([format!("pvc-{uid}"), uid]);
-    search.claim = Some((claim.claim.namespace.clone(), claim.claim.name.clone()));
+    search.claim = Some((
+        String::from(&claim.claim.namespace),
+        String::from(&claim.claim.name),
+    ));
     Some(search)
 }
 

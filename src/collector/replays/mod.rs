@@ -228,7 +228,7 @@ fn nfs_node(index: usize, hang: usize, since: Timestamp, at: Timestamp) -> NodeF
     for pod in 0..PODS {
         let mut volume = healthy.clone();
         let claim = Arc::make_mut(volume.claim.as_mut().unwrap());
-        claim.claim.name = format!("data-{index}-{pod}");
+        claim.claim.name = format!("data-{index}-{pod}").into();
         claim.claim.uid = format!("uid-{index}-{pod}").into();
         let mount = |mount: &mut Observed<Option<Mount>>| {
             if let Observed::Known(Some(mount)) = mount {

@@ -19,7 +19,7 @@ fn mount(device: (u32, u32), root: &str, target: &str) -> Mount {
 
 fn place(path: &str) -> ContainerPlace {
     ContainerPlace {
-        container: "app".to_owned(),
+        container: "app".into(),
         id: Some("c0ffee".to_owned()),
         path: path.into(),
         sub_path: false,
@@ -28,7 +28,7 @@ fn place(path: &str) -> ContainerPlace {
 
 fn volume(places: &[ContainerPlace]) -> PodVolume {
     PodVolume {
-        name: "data".to_owned(),
+        name: "data".into(),
         source: PodVolumeSource::Claim("data".to_owned()),
         read_only: false,
         places: places.to_vec(),
@@ -152,7 +152,7 @@ fn a_directory_of_a_volume_is_known_by_its_root() {
         ..place("/var/run/x")
     }];
     let bind = |root| SubPath {
-        container: "app".to_owned(),
+        container: "app".into(),
         mount: mount(HOST, root, "/k/sub"),
     };
     let seen = || container(vec![mount(HOST, "/thumbs", "/run/x")], Vec::new());

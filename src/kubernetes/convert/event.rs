@@ -25,16 +25,16 @@ pub fn event(event: core::Event) -> Result<Option<Event>, Error> {
         Some("PersistentVolumeClaim") => {
             let (namespace, name, uid) = of(object);
             Object::Claim(ClaimRef {
-                namespace,
-                name,
+                namespace: namespace.into(),
+                name: name.into(),
                 uid: uid.into(),
             })
         }
         Some("Pod") => {
             let (namespace, name, uid) = of(object);
             Object::Pod(PodRef {
-                namespace,
-                name,
+                namespace: namespace.into(),
+                name: name.into(),
                 uid: uid.into(),
             })
         }

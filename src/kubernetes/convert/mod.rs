@@ -100,8 +100,8 @@ pub fn claim(claim: core::PersistentVolumeClaim) -> Result<Claim, Error> {
         health: Vec::new(),
         terms,
         claim: ClaimRef {
-            name: name(&metadata)?,
-            namespace: namespace(metadata.namespace),
+            name: name(&metadata)?.into(),
+            namespace: namespace(metadata.namespace).into(),
             uid: metadata.uid.unwrap_or_default().into(),
         },
     })
@@ -128,8 +128,8 @@ pub fn persistent_volume(volume: core::PersistentVolume) -> Result<PersistentVol
         uid: metadata.uid.unwrap_or_default().into(),
         capacity: storage_in(spec.capacity.as_ref(), "spec.capacity.storage")?,
         claim: spec.claim_ref.map(|claim| ClaimRef {
-            namespace: claim.namespace.unwrap_or_default(),
-            name: claim.name.unwrap_or_default(),
+            namespace: claim.namespace.unwrap_or_default().into(),
+            name: claim.name.unwrap_or_default().into(),
             uid: claim.uid.unwrap_or_default().into(),
         }),
         csi: spec.csi.map(|csi| CsiSource {

@@ -21,8 +21,8 @@ pub fn pod(pod: core::Pod) -> Result<Pod, Error> {
         _ => None,
     });
     let reference = PodRef {
-        name: name(&metadata)?,
-        namespace: namespace(metadata.namespace),
+        name: name(&metadata)?.into(),
+        namespace: namespace(metadata.namespace).into(),
         uid: metadata.uid.unwrap_or_default().into(),
     };
     let static_uid = metadata
@@ -72,7 +72,7 @@ fn places(
         let mounts = container.volume_mounts.iter().flatten();
         for mount in mounts.filter(|mount| mount.name == volume) {
             places.push(ContainerPlace {
-                container: container.name.clone(),
+                container: container.name.as_str().into(),
                 id: container_id(&container.name, status),
                 path: clean(&mount.mount_path),
                 sub_path: given(mount.sub_path.clone()).is_some()
@@ -155,7 +155,7 @@ fn pod_volume(pod: &str, volume: core::Volume) -> Option<PodVolume> {
         (PodVolumeSource::InlineCsi(csi.driver.into()), csi.read_only)
     };
     Some(PodVolume {
-        name: volume.name,
+        name: volume.name.into(),
         source,
         read_only: read_only.unwrap_or(false),
         places: Vec::new(),

@@ -70,8 +70,8 @@ pub fn csv(report: &Report) -> String {
     for one in &report.claims.items {
         let mut cells = HEADS.map(|_| empty());
         "PersistentVolumeClaim".clone_into(&mut cells[0]);
-        cells[1].clone_from(&one.claim.namespace);
-        cells[2].clone_from(&one.claim.name);
+        one.claim.namespace.as_str().clone_into(&mut cells[1]);
+        one.claim.name.as_str().clone_into(&mut cells[2]);
         one.shown().clone_into(&mut cells[3]);
         cells[4] = one.class.clone().unwrap_or_default();
         cells[5] = known(&one.driver, |driver| driver.clone().unwrap_or_default());

@@ -112,8 +112,8 @@ const VOLUMES: &[Column<VolumeRow>] = &[
 ];
 
 const CLAIMS: &[Column<ClaimRow>] = &[
-    ("NAMESPACE", false, |_, one| one.claim.namespace.clone()),
-    ("NAME", false, |_, one| one.claim.name.clone()),
+    ("NAMESPACE", false, |_, one| one.claim.namespace.to_string()),
+    ("NAME", false, |_, one| one.claim.name.to_string()),
     ("STATUS", false, |_, one| one.shown().to_owned()),
     ("VOLUME", false, |_, one| {
         word(one.volume.as_deref().unwrap_or_default())

@@ -38,7 +38,7 @@ pub(super) fn uncovered() -> impl Strategy<Value = Uncovered> {
         .prop_map(|([pod, plugin, name], path, mount)| Uncovered {
             pod: pod.into(),
             plugin,
-            name,
+            name: name.into(),
             path,
             mount,
         })

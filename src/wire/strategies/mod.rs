@@ -75,16 +75,16 @@ fn bytes() -> impl Strategy<Value = Bytes> {
 
 fn claim_ref() -> impl Strategy<Value = ClaimRef> {
     (name(), name(), name()).prop_map(|(namespace, name, uid)| ClaimRef {
-        namespace,
-        name,
+        namespace: namespace.into(),
+        name: name.into(),
         uid: uid.into(),
     })
 }
 
 fn pod_ref() -> impl Strategy<Value = PodRef> {
     (name(), name(), name()).prop_map(|(namespace, name, uid)| PodRef {
-        namespace,
-        name,
+        namespace: namespace.into(),
+        name: name.into(),
         uid: uid.into(),
     })
 }

@@ -91,7 +91,7 @@ fn published() -> impl Strategy<Value = Published> {
                 ),
             )| Published {
                 pod,
-                name: volume_name,
+                name: volume_name.into(),
                 ended,
                 stacked,
                 elsewhere,
@@ -143,10 +143,13 @@ fn said() -> impl Strategy<Value = WhatWasSaid> {
 type SeenInside = (Vec<SubPath>, bool, Observed<bool>, Observed<Vec<Inside>>);
 
 fn seen_inside() -> impl Strategy<Value = SeenInside> {
-    let sub_path = (name(), mount()).prop_map(|(container, mount)| SubPath { container, mount });
+    let sub_path = (name(), mount()).prop_map(|(container, mount)| SubPath {
+        container: container.into(),
+        mount,
+    });
     let inside = (name(), any::<u32>(), path(), option::of(mount())).prop_map(
         |(container, process, path, mount)| Inside {
-            container,
+            container: container.into(),
             process,
             path,
             mount,

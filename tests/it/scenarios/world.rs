@@ -148,7 +148,7 @@ fn as_the_host_has_it(seen: &Seen) -> Observed<Vec<ContainerSeen>> {
     let published = |pod: &PodRef, volume: &PodVolume| {
         let of_pod = |published: &&Published| published.pod == *pod;
         let named = |one: &&Volume| match (&volume.source, &one.claim) {
-            (PodVolumeSource::Claim(name), Some(claim)) => *name == claim.claim.name,
+            (PodVolumeSource::Claim(name), Some(claim)) => claim.claim.name == *name,
             (PodVolumeSource::InlineCsi(_), None) => one.spec_name == volume.name,
             _ => false,
         };
@@ -160,7 +160,7 @@ fn as_the_host_has_it(seen: &Seen) -> Observed<Vec<ContainerSeen>> {
     for pod in running.filter(|pod| pod.state == PodState::Running) {
         for volume in &pod.volumes {
             let anywhere = [ContainerPlace {
-                container: "main".to_owned(),
+                container: "main".into(),
                 id: None,
                 path: HostPath::from(format!("/volumes/{}", volume.name).as_str()),
                 sub_path: false,
