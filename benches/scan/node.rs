@@ -157,6 +157,12 @@ impl Node {
 
     /// The system calls of a whole scan, one after the other, and nothing else.
     pub(crate) fn floor(&self) {
+        for manifest in list(&manifests()) {
+            black_box(fs::metadata(manifest).unwrap());
+        }
+        for sockets in ["plugins_registry", "plugins"] {
+            black_box(list(&kubelet().join(sockets)));
+        }
         black_box(read(Path::new("/proc/1/mountinfo")));
         for pod in list(&kubelet().join("pods")) {
             let volumes = pod.join("volumes");
@@ -176,6 +182,7 @@ impl Node {
         for child in &self.containers {
             black_box(read(Path::new(&format!("/proc/{}/mountinfo", child.id()))));
         }
+        black_box(fs::metadata("/sys/dev/block").unwrap());
         for target in &self.targets {
             black_box(nix::sys::statvfs::statvfs(target.as_path()).unwrap());
         }
