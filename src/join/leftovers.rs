@@ -1,6 +1,6 @@
 //! What lies in the kubelet's directory and belongs to no volume in use; and what is not covered.
 
-use std::cell::OnceCell;
+use std::cell::{LazyCell, OnceCell};
 
 use foldhash::{HashMap, HashSet};
 
@@ -75,15 +75,20 @@ pub(super) fn join(seen: &Seen, volumes: &[Volume]) -> Listing<Leftover> {
         .chain(blocks_noted)
         .filter(|(pod, _)| uids.contains(pod));
     let noted = noted.filter_map(|(_, data)| data.known().map(handle_of));
-    // Looked for one by one: stages that no volume uses are few. Of a volume that is known only its own stage is
-    // in use, and not one that an older kubelet left.
+    // Of a volume that is known only its own stage is in use, and not one that an older kubelet left. Asked for
+    // only where there is a stage that no volume uses.
+    let noted = LazyCell::new(|| {
+        let mut noted: HashSet<(&DriverName, &VolumeHandle)> = noted.collect();
+        for volume in volumes {
+            if let Some(handle) = volume.handle.known() {
+                noted.remove(&(&volume.driver, handle));
+            }
+        }
+        noted
+    });
     let is_noted = |data: &Observed<VolumeData>| {
-        data.known().map(handle_of).is_some_and(|(driver, handle)| {
-            let is_known = volumes
-                .iter()
-                .any(|volume| volume.driver == *driver && volume.handle.known() == Some(handle));
-            !is_known && noted.clone().any(|noted| noted == (driver, handle))
-        })
+        data.known()
+            .is_some_and(|data| noted.contains(&handle_of(data)))
     };
     let stages = kubelet.stages.items.iter();
     let stages = stages
