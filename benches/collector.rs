@@ -279,6 +279,15 @@ fn volume(one: &Volume, node: usize, index: usize) -> Volume {
     published.pod.uid = pod_uid.as_str().into();
     mount(&mut published.mount, &target);
     published.target = target.as_str().into();
+    // Its container has the same filesystem, at its own place.
+    if let Observed::Known(inside) = &mut published.inside {
+        for one in inside {
+            if let Some(mount) = &mut one.mount {
+                mount.source = format!("/dev/nvme{index}n1").into();
+                mount.device.minor = u32::try_from(index).unwrap();
+            }
+        }
+    }
     if let Observed::Known(usage) = &mut published.usage {
         usage.used_bytes += 7_654_321 * index as u64;
     }
