@@ -129,9 +129,10 @@ fn one_story(mut findings: Vec<&Finding>) -> Option<Story> {
 /// Puts stories under those that they follow from. Silenced ones take no part: what is not counted
 /// must not hide what is.
 fn by_stage(stories: Vec<Story>, places: &Places<'_>) -> Vec<Story> {
+    let open = OpenStories::of(&stories);
     let causes: Vec<Option<usize>> = stories
         .iter()
-        .map(|story| cause(story, &stories, places))
+        .map(|story| cause(story, &open, places))
         .collect();
     let roots: Vec<usize> = (0..stories.len())
         .map(|index| {
@@ -165,18 +166,50 @@ fn by_stage(stories: Vec<Story>, places: &Places<'_>) -> Vec<Story> {
         .collect()
 }
 
+/// The stories that may explain others, by what they are about: in a storm there are tens of thousands, and each
+/// can follow only from one of its own object or from a driver's.
+struct OpenStories<'a> {
+    of_object: BTreeMap<&'a Object, Vec<(usize, &'a Story)>>,
+    of_drivers: Vec<(usize, &'a Story)>,
+}
+
+impl<'a> OpenStories<'a> {
+    fn of(stories: &'a [Story]) -> Self {
+        let mut open = Self {
+            of_object: BTreeMap::new(),
+            of_drivers: Vec::new(),
+        };
+        for (index, story) in stories.iter().enumerate() {
+            if story.silenced.is_some() || story.finding.state != State::Open {
+                continue;
+            }
+            let object = &story.finding.key.subject.object;
+            open.of_object
+                .entry(object)
+                .or_default()
+                .push((index, story));
+            if matches!(object, Object::Driver(_)) {
+                open.of_drivers.push((index, story));
+            }
+        }
+        open
+    }
+}
+
 /// The story of the earliest step that explains this one.
-fn cause(story: &Story, stories: &[Story], places: &Places<'_>) -> Option<usize> {
+fn cause(story: &Story, open: &OpenStories<'_>, places: &Places<'_>) -> Option<usize> {
     if story.silenced.is_some() || matches!(story.finding.state, State::Resolved { .. }) {
         return None;
     }
-    stories
-        .iter()
-        .enumerate()
-        .filter(|(_, other)| other.silenced.is_none() && other.finding.state == State::Open)
-        .filter(|(_, other)| follows(story, other) || waits_for_driver(story, other, places))
+    let of_object = open.of_object.get(&story.finding.key.subject.object);
+    let of_object = of_object.into_iter().flatten();
+    let earlier = of_object.filter(|(_, other)| follows(story, other));
+    let drivers = open.of_drivers.iter();
+    let silent = drivers.filter(|(_, other)| waits_for_driver(story, other, places));
+    earlier
+        .chain(silent)
         .min_by_key(|(_, other)| (other.finding.stage, &other.finding.key))
-        .map(|(index, _)| index)
+        .map(|(index, _)| *index)
 }
 
 /// Whether it is a later step of the same object's way, nowhere else than where the earlier is stuck.
