@@ -242,11 +242,14 @@ fn volume(one: &Volume, node: usize, index: usize) -> Volume {
         digits(node, index, "staging", 64)
     );
     let target = format!("/var/lib/kubelet/pods/{pod_uid}/volumes/kubernetes.io~csi/{name}/mount");
+    let of_disk = |mount: &mut Mount| {
+        mount.source = format!("/dev/nvme{index}n1").into();
+        mount.device.minor = u32::try_from(index).unwrap();
+    };
     let mount = |mount: &mut Observed<Option<Mount>>, target: &str| {
         if let Observed::Known(Some(mount)) = mount {
             mount.target = target.into();
-            mount.source = format!("/dev/nvme{index}n1").into();
-            mount.device.minor = u32::try_from(index).unwrap();
+            of_disk(mount);
         }
     };
     volume.spec_name = name.as_str().into();
@@ -281,12 +284,10 @@ fn volume(one: &Volume, node: usize, index: usize) -> Volume {
     published.target = target.as_str().into();
     // Its container has the same filesystem, at its own place.
     if let Observed::Known(inside) = &mut published.inside {
-        for one in inside {
-            if let Some(mount) = &mut one.mount {
-                mount.source = format!("/dev/nvme{index}n1").into();
-                mount.device.minor = u32::try_from(index).unwrap();
-            }
-        }
+        inside
+            .iter_mut()
+            .filter_map(|one| one.mount.as_mut())
+            .for_each(of_disk);
     }
     if let Observed::Known(usage) = &mut published.usage {
         usage.used_bytes += 7_654_321 * index as u64;
